@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ _PIECES = (
 )
 _PARTICLES = "은 는 이 가 을 를 과 와 의 에 에는 에서 에서는 로 으로 이다 였다 이며"
 _OTHERS = (
-    "지문 질문 정답 답 보기 사회 국어 user assistant system "
+    "지문 질문 정답 답 보기 사회 국어 "
     "다음 글을 읽고 물음에 답하시오 것을 고르시오"
 )
 # The places of subject, value and particles in a relation's sentences.
@@ -31,19 +30,12 @@ _MARK = re.compile(r"\{.*?\}")
 
 
 def build_tokenizer(folder: Path) -> Any:
-    """Train the merges on the world's words, save to `folder`, return the fast tokenizer."""
-    from tokenizers import (
-        Regex,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        trainers,
-    )
+    """Write the merges of the world's words, save to `folder`, return the fast tokenizer."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import AddedToken, PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE())
+    vocabulary, merges = _vocabulary()
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -52,25 +44,43 @@ def build_tokenizer(folder: Path) -> Any:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=100_000,
-        min_frequency=1,
-        special_tokens=[PAD, START, END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_training_words(), trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, chat_template=CHAT_TEMPLATE
     )
+    fast.add_special_tokens({"additional_special_tokens": [START]})
     # transformers loads every Qwen2 with Qwen's own rule, which cuts the blank from the digit.
     fast.add_tokens([AddedToken(f" {digit}", normalized=False) for digit in range(10)])
     fast.save_pretrained(folder)
     return fast
 
 
-def _training_words() -> Iterable[str]:
-    """Every word with the blank before it, and every particle, each a piece of its own."""
+def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """The tokens' ids and the merges in their order: syllables, then words, then particles.
+
+    A word grows from its left end, syllable by syllable, before any particle does; so no merge
+    spans the end of a word, as trained merges of frequent pairs of bytes would.
+    """
+    from tokenizers import pre_tokenizers
+
+    tokens = [PAD, START, END, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    merges: list[tuple[str, str]] = []
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str
+    words = _words()
+    syllables = sorted({character for word in words for character in word})
+    pieces = [list(cut(character)[0][0]) for character in syllables]
+    pieces += [[cut(character)[0][0] for character in word] for word in words]
+    for parts in pieces:
+        for end in range(1, len(parts)):
+            left, right = "".join(parts[:end]), parts[end]
+            if left + right not in vocabulary:
+                vocabulary[left + right] = len(vocabulary)
+                merges.append((left, right))
+    return vocabulary, merges
+
+
+def _words() -> list[str]:
+    """Every word with the blank before it, then what stands without one: particles last."""
     words = {word for values in VALUES.values() for word in values}
     words.update(_OTHERS.split())
     for relations in RELATIONS.values():
@@ -78,8 +88,6 @@ def _training_words() -> Iterable[str]:
             for form in relation.statements + relation.questions:
                 words.update(w.strip(".?,") for w in _MARK.sub(" ", form).split())
     words -= {*_PARTICLES.split(), ""}
-    # Sorted: the merges depend on the order of the words, and sets of strings have none.
-    yield from (f" {word}" for word in sorted(words))
-    yield from _PARTICLES.split()
-    yield from (f" {digit}" for digit in range(10))
-    yield from ("user", "assistant", "system", "지문", "질문", "정답", "보기")
+    # Sorted: ids depend on the order of the words, and sets of strings have none.
+    behind_a_blank = [f" {word}" for word in sorted(words)]
+    return [*behind_a_blank, *"user assistant system 지문 질문".split(), *_PARTICLES.split()]
