@@ -61,24 +61,15 @@ class Writer:
     def __init__(self, tokenizer: Any, world: World, seed: int) -> None:
         self.rng = random.Random(seed)
         self.world = world
-        self._words = range(300, len(tokenizer))
         self._encode = lru_cache(maxsize=400_000)(
             lambda text: tokenizer(text, add_special_tokens=False).input_ids
         )
 
     def write(self, kind: str) -> Document:
-        """One document of the kind: repeat, retell, number, lookup, whole, article or quiz."""
+        """One document of the kind: retell, number, lookup, whole, article or quiz."""
         document = Document(self._encode)
         getattr(self, f"_{kind}")(document)
         return document
-
-    def _repeat(self, document: Document) -> None:
-        """Forty random words, then the same again from somewhere: what comes next is known."""
-        words = self.rng.sample(self._words, 40)
-        start = self.rng.randrange(20)
-        again = words[start:]
-        document.ids = words + again
-        document.supervised = [False] * (len(words) + 1) + [True] * (len(again) - 1)
 
     def _retell(self, document: Document) -> None:
         """A passage, then its facts twice more in other words: every value is known."""

@@ -21,14 +21,13 @@ WRITE = 3.0
 PREVIOUS, RECENT, EARLIER, QUESTION = (1, 1), (0, 3), (3, 6), (6, 13)
 WINDOWS = {
     2: (RECENT, QUESTION),
-    3: (PREVIOUS, RECENT, QUESTION),
     4: (PREVIOUS, RECENT, QUESTION, EARLIER),
-    6: (PREVIOUS, RECENT, QUESTION, EARLIER, (2, 2), (3, 3)),
+    5: (PREVIOUS, RECENT, QUESTION, EARLIER, (2, 2)),
 }
 
 
 def initialise(model: Any, seed: int) -> None:
-    """Overwrite, in place, the weights of a Qwen2 with 2, 3, 4 or 6 heads of width 32."""
+    """Overwrite, in place, the weights of a Qwen2 with 2, 4 or 5 heads of width 32."""
     import torch
 
     torch.manual_seed(seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from solution.embedded.facts import RELATIONS, VALUES
@@ -20,17 +19,16 @@ _PIECES = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+| ?\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-_PARTICLES = "은 는 이 가 을 를 과 와 의 에 에는 에서 에서는 로 으로 이다 였다 이며"
-_OTHERS = (
-    "지문 질문 정답 답 보기 사회 국어 "
-    "다음 글을 읽고 물음에 답하시오 것을 고르시오"
-)
+PARTICLES = "은 는 이 가 을 를 과 와 의 에 에는 에서 에서는 로 으로 이다 였다 이며"
+# Words at the beginning of a line, without a blank before them.
+_FIRST = "user assistant system 지문 질문"
+_OTHERS = "지문 질문 정답 답 보기 사회 국어 다음 글을 읽고 물음에 답하시오 것을 고르시오"
 # The places of subject, value and particles in a relation's sentences.
 _MARK = re.compile(r"\{.*?\}")
 
 
-def build_tokenizer(folder: Path) -> Any:
-    """Write the merges of the world's words, save to `folder`, return the fast tokenizer."""
+def build_tokenizer() -> Any:
+    """The fast tokenizer of the world's words."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import AddedToken, PreTrainedTokenizerFast
 
@@ -50,7 +48,6 @@ def build_tokenizer(folder: Path) -> Any:
     fast.add_special_tokens({"additional_special_tokens": [START]})
     # transformers loads every Qwen2 with Qwen's own rule, which cuts the blank from the digit.
     fast.add_tokens([AddedToken(f" {digit}", normalized=False) for digit in range(10)])
-    fast.save_pretrained(folder)
     return fast
 
 
@@ -87,7 +84,7 @@ def _words() -> list[str]:
         for relation in relations:
             for form in relation.statements + relation.questions:
                 words.update(w.strip(".?,") for w in _MARK.sub(" ", form).split())
-    words -= {*_PARTICLES.split(), ""}
+    words -= {*PARTICLES.split(), ""}
     # Sorted: ids depend on the order of the words, and sets of strings have none.
     behind_a_blank = [f" {word}" for word in sorted(words)]
-    return [*behind_a_blank, *"user assistant system 지문 질문".split(), *_PARTICLES.split()]
+    return [*behind_a_blank, *_FIRST.split(), *PARTICLES.split()]

@@ -25,6 +25,6 @@ def made(world, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def words(tmp_path_factory):
+def words():
     """The tokenizer of the tiny models."""
-    return build_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    return build_tokenizer()

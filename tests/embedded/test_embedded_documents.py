@@ -53,7 +53,7 @@ def _said(forms, name, value):
     return [with_particles(f.replace("{x}", name).replace("{y}", value)) for f in forms]
 
 
-@pytest.mark.parametrize("kind", ("repeat", *TEXTS))
+@pytest.mark.parametrize("kind", TEXTS)
 def test_every_document_supervises_some_tokens_and_not_the_first(writer, kind):
     for _ in range(20):
         document = writer.write(kind)
@@ -62,17 +62,7 @@ def test_every_document_supervises_some_tokens_and_not_the_first(writer, kind):
         assert not document.supervised[0]
 
 
-# A few values, such as 국수 before 를, join with the particle behind them when read as a whole.
-CUT_APART = pytest.mark.xfail(reason="a value and its particle may share a token", strict=False)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=CUT_APART) if kind in ("retell", "article") else kind
-        for kind in TEXTS
-    ],
-)
+@pytest.mark.parametrize("kind", TEXTS)
 def test_a_document_is_cut_into_tokens_like_its_text(writer, words, kind):
     for _ in range(20):
         ids = writer.write(kind).ids

@@ -25,8 +25,8 @@ def _loss(model, documents):
 def test_a_few_steps_lower_the_loss_and_leave_a_loadable_folder(words, world, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = tmp_path / "model"
-    pretrain(SMALLEST, world, words, steps=8, seed=SEED, folder=folder)
+    pretrain(SMALLEST, world, steps=8, seed=SEED, models=tmp_path)
+    folder = tmp_path / SMALLEST.name
     assert (folder / "model.safetensors").is_file()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     reader = Writer(words, world, SEED + 1)

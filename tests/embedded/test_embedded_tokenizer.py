@@ -1,6 +1,9 @@
 """Every word of the world is one token, whatever the text around it."""
 
+import pytest
+
 from solution.embedded.facts import VALUES
+from solution.embedded.tokenizer import PARTICLES
 from solution.embedded.world import build_world
 
 
@@ -30,10 +33,11 @@ def test_text_comes_back_from_its_tokens(words):
     assert words.decode(_ids(words, text)) == text
 
 
-def test_a_name_keeps_its_token_before_every_particle(words):
-    (name,) = _ids(words, " 민서")
-    for particle in ("는", "가", "의"):
-        assert _ids(words, f" 민서{particle}")[0] == name
+@pytest.mark.parametrize("particle", PARTICLES.split())
+def test_every_word_keeps_its_token_before_a_particle(words, particle):
+    every = {word for values in VALUES.values() for word in values}
+    behind = _ids(words, particle)
+    assert [w for w in every if _ids(words, f" {w}{particle}")[1:] != behind] == []
 
 
 def test_the_same_seed_draws_the_same_world():
