@@ -49,11 +49,11 @@ def _explore(options: argparse.Namespace) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    from solution.finetune import finetune
+    from solution.finetune import finetune, gains
     from solution.submit import submit_run
 
     run = finetune(options.recipe, options.train, options.test, options.out, options.set)
-    print(submit_run(run))
+    print(gains(run), submit_run(run), sep="\n\n")
 
 
 def _predict(options: argparse.Namespace) -> None:

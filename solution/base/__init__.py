@@ -5,6 +5,7 @@ from solution.base.errors import Problems, UserError
 from solution.base.files import atomic_directory, atomic_write, find, fingerprint, sha256_file
 from solution.base.progress import Progress, note
 from solution.base.run import Run, open_run, write_json
+from solution.base.table import aligned, markdown, width
 
 __all__ = [
     "Config",
@@ -12,14 +13,17 @@ __all__ = [
     "Progress",
     "Run",
     "UserError",
+    "aligned",
     "atomic_directory",
     "atomic_write",
     "find",
     "fingerprint",
     "load_config",
+    "markdown",
     "note",
     "open_run",
     "sha256_file",
     "shipped",
+    "width",
     "write_json",
 ]

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import atomic_write
+from solution.base import aligned, atomic_write, markdown
 from solution.explore.baselines import RANDOM, baselines
 from solution.explore.candidates import Outcome
 from solution.explore.key import Key, credits_of, figures
 from solution.explore.statistics import mcnemar, most_common
 from solution.explore.suite import Candidate, Suite
-from solution.explore.table import aligned, markdown
 
 COLUMNS = (
     "model",

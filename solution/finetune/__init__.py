@@ -2,5 +2,6 @@
 
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.run import finetune
+from solution.finetune.scores import gains
 
-__all__ = ["Recipe", "finetune", "read_recipe"]
+__all__ = ["Recipe", "finetune", "gains", "read_recipe"]

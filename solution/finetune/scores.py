@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from solution.base import aligned
 from solution.exam import Question
 from solution.finetune.data import Material
 from solution.finetune.offline import Answers
@@ -34,3 +37,29 @@ def by_part(
             if part:
                 right[part].append(one.answer == question.answer)
     return {part: sum(hits) / len(hits) for part, hits in right.items()}
+
+
+def gains(run: Path) -> str:
+    """A table of a finished run's accuracy before and after tuning, from its metrics.json."""
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    before, after = (
+        {"validation": metrics[key]["validation"], **metrics[key].get("test", {})}
+        for key in ("before", "after")
+    )
+    order = ("validation", "overall", "public", "private", *sorted(before))
+    labels = {part: part for part in order} | {"overall": "test"}
+    rows = [
+        (
+            label,
+            f"{before[part]:.4f}",
+            f"{after[part]:.4f}",
+            _points(after[part] - before[part]),
+        )
+        for part, label in labels.items()
+        if before.get(part) is not None
+    ]
+    return aligned(["accuracy", "before", "after", "points"], rows)
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f}"

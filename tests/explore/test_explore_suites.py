@@ -3,11 +3,10 @@
 import pytest
 import yaml
 
-from solution.base import UserError
+from solution.base import UserError, aligned, width
 from solution.cli import main
 from solution.explore import explore
 from solution.explore.suite import load_suite
-from solution.explore.table import aligned, width
 
 
 @pytest.mark.parametrize(("name", "candidates"), [("embedded", 4), ("seed", 10)])

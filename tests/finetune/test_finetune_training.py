@@ -47,6 +47,12 @@ def test_loss_falls_and_a_trivial_exam_is_learnt(finished):
     assert set(metrics["after"]["test"]) == {"overall", "public", "private", "국어", "사회"}
 
 
+def test_the_table_shows_what_the_tuning_gained(finished):
+    before = finished.world.metrics()["before"]["test"]["overall"]
+    (line,) = [line.split() for line in finished.out.splitlines() if line.startswith("test ")]
+    assert line == ["test", f"{before:.4f}", "1.0000", f"{100 * (1 - before):+.1f}"]
+
+
 def test_accuracy_in_training_is_that_of_the_offline_scorer(finished, offline):
     training = finished.world.metrics()["training"]
     best = next(v for v in training["validation"] if v["step"] == training["best_step"])
