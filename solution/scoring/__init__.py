@@ -2,14 +2,17 @@
 
 from solution.scoring.answer import answer_questions
 from solution.scoring.encode import Encoded, encode
-from solution.scoring.engine import Scored, score, score_ids
+from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
+from solution.scoring.passes import Work
 from solution.scoring.predictions import read_predictions, write_predictions
 
 __all__ = [
     "Encoded",
     "Scored",
+    "Work",
     "answer_questions",
     "encode",
+    "log_likelihoods",
     "read_predictions",
     "score",
     "score_ids",
