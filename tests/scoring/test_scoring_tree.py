@@ -77,6 +77,7 @@ def test_common_is_the_length_of_the_longest_shared_beginning(left, right):
     assert left[: shared + 1] != right[: shared + 1] or shared == min(len(left), len(right))
 
 
+@settings(deadline=None)
 @given(SEQUENCES, st.integers(1, 20))
 def test_a_layout_shows_every_token_its_own_beginning_and_nothing_else(sequences, block_tokens):
     import torch
