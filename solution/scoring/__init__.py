@@ -1,6 +1,7 @@
 """From questions and a model to the probability of every choice."""
 
-from solution.scoring.answer import answer_questions
+from solution.scoring.answer import answer_questions, cost
+from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
 from solution.scoring.passes import Work
@@ -8,9 +9,11 @@ from solution.scoring.predictions import read_predictions, write_predictions
 
 __all__ = [
     "Encoded",
+    "ScoreCache",
     "Scored",
     "Work",
     "answer_questions",
+    "cost",
     "encode",
     "log_likelihoods",
     "read_predictions",

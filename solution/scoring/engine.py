@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from solution.base import UserError
+from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded
 from solution.scoring.forest import Forest
 from solution.scoring.padded import Padded
@@ -45,10 +46,12 @@ def score(
     batch_tokens: int = 16384,
     on_batch: Callable[[int], None] | None = None,
     work: Work | None = None,
+    cache: ScoreCache | None = None,
 ) -> list[Scored]:
     """The probability of every choice, in input order.
 
-    `on_batch` hears how many questions were answered, `work` adds up what they cost.
+    `on_batch` hears how many questions were answered, `work` adds up what they cost; what
+    `cache` holds is not computed again (and costs nothing).
 
     What questions and choices share is computed once (a prefix tree; see `Forest`), at most
     `batch_tokens` at a time; the budget halves when memory runs out. Answers don't depend on
@@ -56,7 +59,18 @@ def score(
     them is scored again alone.
     Raises UserError where memory does not hold a single question.
     """
-    return score_ids(loaded.model, encoded, batch_tokens, on_batch, work)
+
+    def compute(questions: list[Encoded]) -> list[Scored]:
+        return score_ids(loaded.model, questions, batch_tokens, on_batch, work)
+
+    if cache is None:
+        return compute(list(encoded))
+    kept = cache.fill(
+        encoded,
+        lambda one: (one.prompt_ids, one.answer_ids, one.end_ids),
+        lambda some: [one.log_likelihood for one in compute(some)],
+    )
+    return [_scored(one.id, list(values)) for one, values in zip(encoded, kept, strict=True)]
 
 
 def score_ids(
