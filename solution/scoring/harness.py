@@ -53,14 +53,3 @@ def _pair(context: list[int], continuation: list[int], max_length: int) -> tuple
     """What the harness's own model scores: a too long context loses its beginning."""
     ids = tuple(context + continuation)[-(max_length + 1) :]
     return ids[: -len(continuation)], tuple(continuation)
-
-
-def main() -> None:
-    """The harness's own command line, with `exam-qa` among its models."""
-    from lm_eval.__main__ import cli_evaluate
-
-    cli_evaluate()
-
-
-if __name__ == "__main__":
-    main()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from solution.scoring.reader import Reader
 
-# Whole-vocabulary logits exist for so many positions at a time: 64 x 150,000 floats are 38 MB.
-LOGIT_ROWS = 64
+# Whole-vocabulary logits exist for so many positions at a time (154 MB at 150,000 tokens).
+LOGIT_ROWS = 256
 # What one read gave: its numbers, and whether its token was the likeliest of all.
 Read = tuple[list[float], bool]
 

@@ -1,11 +1,15 @@
 """The harness's own tasks give the same scores on our engine as on its own model."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 lm_eval = pytest.importorskip("lm_eval")
 
+ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
     "kobest_boolq": 0,
     "kobest_copa": 2,
@@ -23,11 +27,14 @@ TASKS = {
 @pytest.fixture(scope="module")
 def qwen(shared_data, tmp_path_factory):
     """A few thousand random weights behind the real tokenizer, with very unequal logits."""
-    from conftest import save_tiny_qwen
+    from tiny import tiny_model
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(shared_data / "tokenizers" / "qwen2.5")
-    return save_tiny_qwen(tmp_path_factory.mktemp("qwen"), tokenizer, initializer_range=0.5)
+    folder = tmp_path_factory.mktemp("qwen")
+    tiny_model("qwen2", tokenizer, max_position_embeddings=4096).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def both(folder: Path):
@@ -84,3 +91,29 @@ def test_the_likelihood_of_a_long_text_equals_the_harness_in_windows(qwen):
     assert ours.loglikelihood_rolling(asked, disable_tqdm=True) == pytest.approx(
         theirs.loglikelihood_rolling(asked, disable_tqdm=True), abs=1e-3
     )
+
+
+def test_the_command_line_of_the_harness_knows_our_model(qwen, tmp_path):
+    """An own task on a file of the test's, so that nothing is asked of the network."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "2+2=", "choices": ["3", "4"], "answer": 1}\n' * 3)
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    (tasks / "little.yaml").write_text(
+        "task: little\ndataset_path: json\n"
+        f"dataset_kwargs: {{data_files: {{test: {rows}}}}}\ntest_split: test\n"
+        "output_type: multiple_choice\ndoc_to_text: '{{question}}'\n"
+        "doc_to_choice: choices\ndoc_to_target: answer\nmetric_list: [{metric: acc}]\n"
+    )
+    arguments = ["run", "--model", "exam-qa", "--tasks", "little", "--device", "cpu"]
+    arguments += ["--model_args", f"pretrained={qwen},dtype=float32"]
+    done = subprocess.run(
+        [sys.executable, "-m", "solution", "harness", *arguments, "--include_path", str(tasks)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hub")},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "exam-qa" in done.stdout and "little" in done.stdout
