@@ -15,6 +15,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   explore     score candidate models on exams and rank them
   finetune    tune a model and write a submission
   predict     answer one exam with one model
+  harness     lm-evaluation-harness with this project's engine as model exam-qa
   submit      check or score a submission
   test        run the project's checks, or pytest alone with the arguments given
   help        this text

@@ -71,6 +71,12 @@ def _predict(options: argparse.Namespace) -> None:
     )
 
 
+def _harness(options: argparse.Namespace) -> None:
+    from solution.scoring import run_harness
+
+    run_harness(options.arguments)
+
+
 def _validate(options: argparse.Namespace) -> None:
     from solution.submit import validate
 
@@ -125,6 +131,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     command.set_defaults(command=_predict)
+
+    command = commands.add_parser(
+        "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
+    )
+    command.add_argument(
+        "arguments",
+        nargs=argparse.REMAINDER,
+        help="its command line: run --model exam-qa --model_args pretrained=... --tasks ...",
+    )
+    command.set_defaults(command=_harness)
 
     _add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser

@@ -71,6 +71,7 @@ HELP = [
     ["explore"],
     ["finetune"],
     ["predict"],
+    ["harness"],
     ["submit"],
     ["submit", "validate"],
     ["submit", "score"],

@@ -11,7 +11,12 @@ from solution.base import aligned, atomic_write, markdown
 from solution.explore.baselines import RANDOM, baselines
 from solution.explore.candidates import Outcome
 from solution.explore.key import Key, credits_of, figures
-from solution.explore.statistics import mcnemar, most_common
+from solution.explore.statistics import (
+    calibration_error,
+    mcnemar,
+    most_common,
+    positions,
+)
 from solution.explore.suite import Candidate, Suite
 
 COLUMNS = (
@@ -33,6 +38,8 @@ COLUMNS = (
     "truncated_rows",
     "published_public",
     "published_private",
+    "calibration_error",
+    "positions",
 )
 SCORED, WAITING = "scored", "not scored yet"
 SAME = 0.05
@@ -73,11 +80,11 @@ def text(suite: Suite, key: Key, rows: Sequence[Row], *, as_markdown: bool = Fal
     cells = [[_cell(row, name) for name in shown.values()] for row in [*rows, *base]]
     header = list(shown)
     if as_markdown:
-        notes = "\n".join(f"- {line}" for line in _notes(rows, base))
+        notes = "\n".join(f"- {line}" for line in _notes(rows, base, key))
         return f"## {_heading(suite, key)}\n\n{markdown(header, cells)}\n\n{notes}\n"
     lines = aligned(header, cells).split("\n")
     lines.insert(2 + len(rows), lines[1])  # a rule between candidates and baselines
-    return "\n".join([_heading(suite, key), "", *lines, "", *_notes(rows, base)])
+    return "\n".join([_heading(suite, key), "", *lines, "", *_notes(rows, base, key)])
 
 
 def _baseline_rows(key: Key) -> list[Row]:
@@ -100,7 +107,12 @@ def _row(candidate: Candidate, key: Key, outcome: Outcome | None) -> Row:
     if outcome.measured is None:
         return row | {"status": f"failed: {outcome.reason}"}
     row |= {name: value for name, value in outcome.measured.items() if name in COLUMNS}
-    row |= figures(key, [(answer,) for answer in outcome.answers])
+    guesses = [(answer,) for answer in outcome.answers]
+    row |= figures(key, guesses)
+    sure = [max(one.probability) for one in outcome.scored or []]
+    right = [credit == 1 for credit in credits_of(key, guesses)]
+    row["calibration_error"] = calibration_error(sure, right)
+    row["positions"] = positions(outcome.answers)
     row["most_common_answer"], row["most_common_share"] = most_common(outcome.answers)
     return row | {"status": SCORED}
 
@@ -167,7 +179,7 @@ def _heading(suite: Suite, key: Key) -> str:
     )
 
 
-def _notes(rows: Sequence[Row], base: Sequence[Row]) -> list[str]:
+def _notes(rows: Sequence[Row], base: Sequence[Row], key: Key) -> list[str]:
     notes = [
         "95 % interval: Student's t, questions of one passage counted together. p (best): "
         f"exact McNemar test against the first row; ≈ (p ≥ {SAME}): the order may be chance.",
@@ -175,10 +187,18 @@ def _notes(rows: Sequence[Row], base: Sequence[Row]) -> list[str]:
         "key's most frequent answer, chance, the longest choice, the choice whose words share "
         "most letter pairs with the passage.",
     ]
+    if any(row["status"] == SCORED for row in rows):
+        notes.append(_positions(rows, key))
     best = max(base, key=lambda row: float(row["accuracy"]))
     for row in rows:
         notes += _warnings(row, best)
     return notes
+
+
+def _positions(rows: Sequence[Row], key: Key) -> str:
+    """Where the answers stand, by the key and by each candidate."""
+    own = "; ".join(f"{row['model']} {row['positions']}" for row in rows if "positions" in row)
+    return f"Answers at choice 1/2/…: key {positions(key.answers)}; {own}"
 
 
 def _warnings(row: Row, best: Row) -> list[str]:

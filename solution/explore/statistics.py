@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
 CONFIDENCE = 0.95
+BINS = 10
 
 
 def mean(values: Sequence[float]) -> float:
@@ -95,3 +96,23 @@ def most_common(answers: Sequence[int]) -> tuple[int, float]:
     counts = Counter(answers)
     answer = min(counts, key=lambda value: (-counts[value], value))
     return answer, counts[answer] / len(answers)
+
+
+def calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> float:
+    """How far stated probabilities lie from what comes true: the expected calibration error.
+
+    The best choices' probabilities fall into ten bins of equal width; the error is the mean
+    distance between a bin's confidence and its share of right answers, weighted by its size
+    (Guo et al. 2017, arXiv 1706.04599).
+    """
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for sure, good in zip(confidence, right, strict=True):
+        bins[min(int(sure * BINS), BINS - 1)].append((sure, good))
+    apart = (abs(math.fsum(sure - good for sure, good in some)) for some in bins.values())
+    return math.fsum(apart) / len(right)
+
+
+def positions(answers: Sequence[int]) -> str:
+    """How often each choice is the answer, from the first on: '40/35/25'."""
+    counts = Counter(answers)
+    return "/".join(str(counts[choice]) for choice in range(1, max(answers) + 1))

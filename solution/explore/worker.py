@@ -15,17 +15,27 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
 
 from solution.base import Progress, Run, UserError, note, open_run, write_json
 from solution.explore.job import PREDICTIONS, Job
 from solution.models import LoadedModel, load
-from solution.scoring import Encoded, Scored, encode, score, write_predictions
+from solution.scoring import (
+    Encoded,
+    ScoreCache,
+    Scored,
+    Work,
+    cost,
+    encode,
+    score,
+    write_predictions,
+)
 
 # Questions a part: what a killed run repeats at most.
 PART = 64
+CACHE = ".scores.sqlite"
 MEMORY = (
     "out of memory: take a smaller model, `quantization: 4bit`, a smaller batch_tokens "
     "or a machine with more memory"
@@ -87,11 +97,21 @@ def _score_candidate(job: Job, log: Log) -> None:
         return
     log(f"run {run.fingerprint[:8]} on {loaded.device} in {loaded.dtype}")
     encoded = encode(job.questions, job.prompt, loaded.tokenizer, loaded.max_length)
-    scored, measured = _score_in_parts(loaded, encoded, run.work / "parts", job, log)
+    # Beside the runs, so that a changed exam or prompt computes its changed rows only.
+    made_by = {"inputs": _model_inputs(job), "dtype": loaded.dtype}
+    cache = ScoreCache(job.place.with_name(CACHE), made_by)
+    scored, measured = _score_in_parts(
+        loaded, cache, encoded, run.work / "parts", job=job, log=log
+    )
     produced_by = {"model": job.reference.model_dump(), "run": run.fingerprint}
     write_predictions(run.work / PREDICTIONS, scored, produced_by)
     log("finished")
     _publish(job, run, measured | _sizes(encoded) | {"device": loaded.device})
+
+
+def _model_inputs(job: Job) -> dict[str, Any]:
+    inputs = job.inputs()
+    return {name: inputs[name] for name in ("version", "model", "weights")}
 
 
 def _publish(job: Job, run: Run, measured: dict[str, Any]) -> None:
@@ -103,15 +123,22 @@ def _publish(job: Job, run: Run, measured: dict[str, Any]) -> None:
 
 
 def _score_in_parts(
-    loaded: LoadedModel, encoded: list[Encoded], folder: Path, job: Job, log: Log
+    loaded: LoadedModel,
+    cache: ScoreCache,
+    encoded: list[Encoded],
+    folder: Path,
+    *,
+    job: Job,
+    log: Log,
 ) -> tuple[list[Scored], dict[str, Any]]:
     """Score part after part, each kept in its own file, so that a restart goes on from there.
 
-    Parts are cut from the questions sorted by length, the same way whatever the batch size:
-    what an interrupted run computes is what an uninterrupted one does.
+    Parts are cut from the questions sorted by their tokens, so that questions behind one
+    passage share a part, and the same way whatever the batch size: what an interrupted run
+    computes is what an uninterrupted one does.
     """
     folder.mkdir(exist_ok=True)
-    order = sorted(range(len(encoded)), key=lambda i: (-len(encoded[i].prompt_ids), i))
+    order = sorted(range(len(encoded)), key=lambda i: (encoded[i].prompt_ids, i))
     parts = [order[start : start + PART] for start in range(0, len(order), PART)]
     files = [folder / f"{number:05d}.json" for number in range(len(parts))]
     todo = sum(len(p) for p, file in zip(parts, files, strict=True) if not file.exists())
@@ -120,23 +147,27 @@ def _score_in_parts(
     progress = Progress(job.name, todo, "questions")
     for number, (part, file) in enumerate(zip(parts, files, strict=True), start=1):
         if not file.exists():
-            _score_part(loaded, [encoded[i] for i in part], file, job, progress)
+            questions = [encoded[i] for i in part]
+            _score_part(loaded, cache, questions, file, batch_tokens=job.batch_tokens)
+            progress.advance(len(part))
             log(f"part {number} of {len(parts)} done")
     return _join(files, [e.id for e in encoded])
 
 
 def _score_part(
-    loaded: LoadedModel, encoded: list[Encoded], file: Path, job: Job, progress: Progress
+    loaded: LoadedModel,
+    cache: ScoreCache,
+    encoded: list[Encoded],
+    file: Path,
+    *,
+    batch_tokens: int,
 ) -> None:
     start = time.perf_counter()
-    scored = score(
-        loaded,
-        encoded,
-        batch_tokens=job.batch_tokens,
-        on_batch=progress.advance,
-    )
+    work = Work()
+    scored = score(loaded, encoded, batch_tokens=batch_tokens, work=work, cache=cache)
     value = {
         "seconds": time.perf_counter() - start,
+        "work": asdict(work),
         "peak_memory_gib": _peak_memory_gib(loaded.device),
         "scored": [asdict(one) for one in scored],
     }
@@ -153,8 +184,14 @@ def _join(files: list[Path], ids: list[str]) -> tuple[list[Scored], dict[str, An
         "seconds": seconds,
         "questions_per_second": len(ids) / seconds,
         "peak_memory_gib": max(part["peak_memory_gib"] for part in parts),
+        **cost(_together([Work(**part["work"]) for part in parts])),
     }
     return [by_id[id] for id in ids], measured
+
+
+def _together(works: list[Work]) -> Work:
+    names = [field.name for field in fields(Work)]
+    return Work(**{name: sum(getattr(work, name) for work in works) for name in names})
 
 
 def _scored(row: dict[str, Any]) -> Scored:

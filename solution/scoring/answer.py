@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from solution.base import Progress
 from solution.exam import Prompt, Question
 from solution.scoring.encode import encode
-from solution.scoring.engine import Scored, Work, score
+from solution.scoring.engine import Scored, score
+from solution.scoring.passes import Work
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -28,9 +29,8 @@ def answer_questions(
     """Answer every question, in order, with progress on stderr.
 
     Also gives a mapping: `questions`, `truncated` (rows that lost passage text),
-    `truncated_tokens`, `tokens` (of all prompts), `passes_per_question`, `padding` (a share of
-    the computed tokens), `seconds`, `questions_per_second`, `peak_memory_gib` (of this process;
-    of the card on a GPU).
+    `truncated_tokens`, `tokens` (of all prompts), what `cost` says, `seconds`,
+    `questions_per_second`, `peak_memory_gib` (of this process; of the card on a GPU).
     Raises UserError as `encode` and `score` do.
     """
     start = time.monotonic()
@@ -46,11 +46,26 @@ def answer_questions(
         "truncated": sum(one.truncated_tokens > 0 for one in encoded),
         "truncated_tokens": sum(one.truncated_tokens for one in encoded),
         "tokens": sum(len(one.prompt_ids) for one in encoded),
-        "passes_per_question": round(work.passes / max(len(encoded), 1), 3),
-        "padding": round(1 - work.tokens / max(work.computed, 1), 4),
+        **cost(work),
         "seconds": round(seconds, 3),
         "questions_per_second": round(len(encoded) / max(seconds, 1e-9), 3),
         "peak_memory_gib": round(_peak_bytes(loaded.device) / GIB, 3),
+    }
+
+
+def cost(work: Work) -> dict[str, float]:
+    """What scoring cost, in shares.
+
+    `of_plain`: tokens computed, of those that one whole sequence per label or group of labels
+    would take; `of_tree`: tokens computed, of those of the prefix tree (1 is the least
+    possible); `padding` and `settled` (near ties scored again): shares of the tokens computed.
+    """
+    computed = max(work.computed, 1)
+    return {
+        "of_plain": round(work.computed / max(work.plain, 1), 4),
+        "of_tree": round(work.computed / max(work.tree, 1), 4),
+        "padding": round(work.padding / computed, 4),
+        "settled": round(work.settled / computed, 4),
     }
 
 

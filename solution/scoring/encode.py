@@ -8,8 +8,7 @@ from typing import Any
 
 from solution.base import Problems, UserError
 from solution.exam import Prompt, Question
-
-Ids = tuple[int, ...]
+from solution.scoring.tree import Ids, common
 
 # Prompts that end alike meet their answers alike; this much of the end decides it.
 TAIL_TOKENS = 16
@@ -135,9 +134,3 @@ def _start_ids(tokenizer: Any) -> Ids:
     if getattr(tokenizer, "chat_template", None) or start is None:
         return ()
     return (int(start),) if tokenizer("a").input_ids[0] == start else ()
-
-
-def common(left: Ids, right: Ids) -> int:
-    """How many tokens both begin with."""
-    pairs = enumerate(zip(left, right, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from solution.base import note
+from solution.scoring.attention import attending
+from solution.scoring.layout import Layout
+from solution.scoring.tree import Ids, ask, grow
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,9 +19,14 @@ if TYPE_CHECKING:
 # Largest difference between our logits and the model's own, as a share of their spread.
 TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-1}
 CHECK_TOKENS = 64
+# Blocks of the check: small, so that its little tree takes several.
+CHECK_BLOCK_TOKENS = 4
+# Kinds of layer whose tokens meet in attention only, where branches can be kept apart.
+BRANCHING = {"full_attention", "sliding_attention"}
 
-# Model -> whether its head can be read row by row (a Reader here would keep the model alive).
+# Model -> what was found out about it (a Reader here would keep the model alive).
 _by_rows: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+_branching: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,22 @@ class Reader:
         logits = self.model(input_ids=ids, use_cache=False, **_keeping(self.model, keep)).logits
         return cast("Tensor", logits[:, -keep:])
 
+    def branches(self, layout: Layout, places: Sequence[int]) -> Tensor:
+        """What a tree laid out in one sequence holds at some places: (len(places), hidden).
+
+        Only with a head, and only where `honours_trees` says so.
+        """
+        import torch
+
+        device = next(self.model.parameters()).device
+        ids = torch.tensor([layout.ids], device=device)
+        positions = torch.tensor([layout.positions], device=device)
+        with attending(self.decoder.config, layout):
+            hidden = self.decoder(
+                input_ids=ids, position_ids=positions, use_cache=False
+            ).last_hidden_state
+        return cast("Tensor", hidden[0, torch.tensor(places, device=hidden.device).long()])
+
     def logits(self, states: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Float32 logits (n, vocabulary) of states (n, hidden), or only those of `tokens`."""
         if self.head is None:
@@ -69,6 +94,55 @@ def reader_of(model: Any, ids: Tensor) -> Reader:
         if not _by_rows[model]:
             note("This model's head can't be read row by row: all its logits are, more slowly.")
     return by_rows if _by_rows[model] else own_logits
+
+
+def honours_trees(reader: Reader, ids: Ids) -> bool:
+    """Whether the model computes branches side by side as it computes each alone.
+
+    Found out once, on a small tree of these tokens. Some models can't (their layers mix tokens
+    outside attention), and some patched ones (Unsloth's on a GPU) ignore masks and functions.
+    """
+    if not reader.by_rows:
+        return False
+    if reader.model not in _branching:
+        _branching[reader.model] = _branches_agree(reader, ids)
+        if not _branching[reader.model]:
+            note("This model can't compute shared beginnings once: each prompt runs whole.")
+    return _branching[reader.model]
+
+
+def _branches_agree(reader: Reader, ids: Ids) -> bool:
+    import torch
+
+    settings = reader.decoder.config.get_text_config()
+    kinds = set(getattr(settings, "layer_types", None) or ())
+    if not kinds <= BRANCHING or getattr(settings, "attention_chunk_size", None):
+        return False
+    stem = (ids * 8)[:16]
+    paths = [stem + ids[-3:] * 2, stem[::-1] + ids[:2], stem + ids[:5], stem[:10] + ids[:1] * 4]
+    try:
+        branched = _branched(reader, paths)
+    except Exception:  # whatever a foreign model raises here, it does not honour the tree
+        return False
+    device = next(reader.model.parameters()).device
+    alone = torch.cat([reader.states(torch.tensor([p], device=device), 1)[0] for p in paths])
+    mine, own = (reader.logits(states).float() for states in (branched, alone))
+    spread = float(own.max() - own.min()) or 1.0
+    return bool((mine - own).abs().max() <= TOLERANCE.get(str(alone.dtype), 1e-1) * spread)
+
+
+def _branched(reader: Reader, paths: Sequence[Ids]) -> Tensor:
+    """What the ends of some paths hold when they are computed as one tree."""
+    import torch
+
+    roots, ends = grow(paths)
+    for i, (path, end) in enumerate(zip(paths, ends, strict=True)):
+        ask(end, len(path) - 1, i)
+    layout = Layout()
+    layout.add_trees(roots, (), CHECK_BLOCK_TOKENS)
+    states = reader.branches(layout, [place for place, _ in layout.reads])
+    order = torch.tensor([what for _, what in layout.reads], device=states.device)
+    return states[order.argsort()]
 
 
 def _is_plain_linear(head: Any) -> bool:

@@ -9,11 +9,13 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from solution.explore.statistics import (
+    calibration_error,
     clustered_error,
     clustered_interval,
     macro_f1,
     mcnemar,
     most_common,
+    positions,
 )
 
 
@@ -101,3 +103,16 @@ def test_macro_f1_shares_a_torn_guess_among_its_choices():
 
 def test_most_common_takes_the_smallest_of_equals():
     assert most_common([3, 2, 2, 3, 5]) == (2, 0.4)
+
+
+def test_calibration_error_is_the_distance_of_each_bin_weighted_by_its_size():
+    sure = [0.95, 0.97, 0.55, 0.52, 1.0]
+    right = [True, False, True, True, True]
+    high = abs((0.95 + 0.97 + 1.0) / 3 - 2 / 3)
+    middle = abs((0.55 + 0.52) / 2 - 1)
+    assert calibration_error(sure, right) == pytest.approx((3 * high + 2 * middle) / 5)
+    assert calibration_error([1.0, 1.0], [True, True]) == 0.0
+
+
+def test_positions_count_every_choice_up_to_the_last_that_is_an_answer():
+    assert positions([1, 3, 3, 1, 1]) == "3/0/2"

@@ -8,7 +8,8 @@ from tiny import CHANGES, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
 from solution.scoring import encode, score_ids
-from solution.scoring import engine as engine_module
+from solution.scoring.forest import Forest
+from solution.scoring.passes import Work
 
 USER = {"paragraph": "$paragraph", "question": "$question", "choices": "$choices"}
 PLAIN = Prompt(name="plain", user=USER, plain_suffix="\n정답:")
@@ -77,7 +78,7 @@ def one_begins_another(texts):
 
 @pytest.mark.parametrize("style", ["digits", "letters", "circled", "after a space"])
 def test_labels_that_differ_in_one_token_cost_one_pass(style, qwen, tokenizer):
-    work = engine_module.Work()
+    work = Work()
     encoded = encode(some_questions(6), STYLES[style], tokenizer, 1024)
     score_ids(qwen, encoded, work=work)
     assert work.passes == len(encoded)
@@ -167,14 +168,14 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 
     encoded = encode(some_questions(16, seed=5), PLAIN, tokenizer, 1024)
     expected = score_ids(qwen, encoded, 10**9)
-    read = engine_module._Engine._read
+    forward = Forest._forward
 
-    def small_memory(self, batch):
-        if len(batch) > 3:
+    def small_memory(self, layout):
+        if len(layout.ids) > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return read(self, batch)
+        return forward(self, layout)
 
-    monkeypatch.setattr(engine_module._Engine, "_read", small_memory)
+    monkeypatch.setattr(Forest, "_forward", small_memory)
     scored = score_ids(qwen, encoded, 10**9)
     assert [one.answer for one in scored] == [one.answer for one in expected]
     assert "Out of memory" in capsys.readouterr().err
@@ -183,19 +184,19 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 def test_out_of_memory_with_one_question_says_what_to_do(qwen, tokenizer, monkeypatch):
     from solution.base import UserError
 
-    def no_memory(_self, _batch):
+    def no_memory(_self, _layout):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
-    monkeypatch.setattr(engine_module._Engine, "_read", no_memory)
+    monkeypatch.setattr(Forest, "_forward", no_memory)
     with pytest.raises(UserError, match="4bit"):
         score_ids(qwen, encode(some_questions(4), PLAIN, tokenizer, 1024))
 
 
 def test_other_faults_are_not_taken_for_lack_of_memory(qwen, tokenizer, monkeypatch):
-    def broken(_self, _batch):
+    def broken(_self, _layout):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(engine_module._Engine, "_read", broken)
+    monkeypatch.setattr(Forest, "_forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         score_ids(qwen, encode(some_questions(2), PLAIN, tokenizer, 1024))
 

@@ -1,0 +1,55 @@
+"""The engine as a model of lm-evaluation-harness: `--model exam-qa`.
+
+Importing this module registers it. Tokenisation, prompts, windows of long texts and generation
+are the harness's own (its `hf` model); only log-likelihoods are computed over a prefix tree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+
+from solution.base import Progress
+from solution.scoring.engine import log_likelihoods
+from solution.scoring.passes import Work
+from solution.scoring.tree import Ids
+
+# What the harness hands over: the texts (None for windows of a long text) and their tokens.
+Request = tuple[tuple[str, str] | None, list[int], list[int]]
+
+
+@register_model("exam-qa")
+class ExamQA(HFLM):  # type: ignore[misc]
+    """The harness's `hf` model with our engine; takes its arguments, and `batch_tokens`.
+
+    `work` adds up what log-likelihoods cost.
+    """
+
+    def __init__(self, *arguments: Any, batch_tokens: int = 16384, **options: Any) -> None:
+        options.setdefault("batch_size", 1)
+        super().__init__(*arguments, **options)
+        self.batch_tokens, self.work = int(batch_tokens), Work()
+        self.model.eval()
+
+    def _loglikelihood_tokens(
+        self,
+        requests: list[Request],
+        disable_tqdm: bool = False,
+        override_bs: int | None = None,
+    ) -> list[tuple[float, bool]]:
+        pairs = [_pair(context, tail, self.max_length) for _, context, tail in requests]
+        progress = Progress("log-likelihoods", len(pairs), "requests")
+        heard = None if disable_tqdm else progress.advance
+        found = log_likelihoods(self.model, pairs, self.batch_tokens, heard, self.work)
+        for (texts, _, _), answer in zip(requests, found, strict=True):
+            if texts is not None:
+                self.cache_hook.add_partial("loglikelihood", texts, answer)
+        return found
+
+
+def _pair(context: list[int], continuation: list[int], max_length: int) -> tuple[Ids, Ids]:
+    """What the harness's own model scores: a too long context loses its beginning."""
+    ids = tuple(context + continuation)[-(max_length + 1) :]
+    return ids[: -len(continuation)], tuple(continuation)
