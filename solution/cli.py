@@ -89,6 +89,38 @@ def _score(options: argparse.Namespace) -> None:
     print(score(options.file, options.solution))
 
 
+def _kowiki_build(options: argparse.Namespace) -> None:
+    from solution.base import find
+    from solution.kowiki import build
+
+    local = find(options.source)
+    print(build(str(local) if local.exists() else options.source, options.out))
+
+
+def _kowiki_search(options: argparse.Namespace) -> None:
+    from solution.kowiki import open_index
+
+    for hit in open_index(options.passages).search([options.query], options.k)[0]:
+        print(f"{hit.score:7.2f}  {hit.passage.titled}")
+
+
+def _kowiki_questions(options: argparse.Namespace) -> None:
+    import json
+
+    from solution.base import find
+    from solution.kowiki import questions
+
+    report = questions(
+        options.passages,
+        find(options.test),
+        options.exam,
+        options.out,
+        limit=options.limit,
+        seed=options.seed,
+    )
+    print(json.dumps(report, ensure_ascii=False, indent=2))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./run.sh",
@@ -132,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     command.set_defaults(command=_predict)
 
+    _add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
     command = commands.add_parser(
         "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
     )
@@ -155,6 +188,30 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override one key of the YAML",
     )
+
+
+def _add_kowiki(command: argparse.ArgumentParser) -> None:
+    wiki, built = "data/embedded/wiki.xml.bz2", Path("runs/kowiki/passages")
+    actions = command.add_subparsers(metavar="ACTION", required=True)
+    action = actions.add_parser("build", help="cut a dump into passages")
+    action.add_argument(
+        "source", nargs="?", default=wiki, help="dump, folder, parquet or hub id"
+    )
+    action.add_argument("--out", type=Path, default=built, help="folder to write")
+    action.set_defaults(command=_kowiki_build)
+    action = actions.add_parser("search", help="find passages")
+    action.add_argument("query")
+    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
+    action.add_argument("-k", type=int, default=5, help="passages to show")
+    action.set_defaults(command=_kowiki_search)
+    action = actions.add_parser("questions", help="make questions that no exam holds")
+    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
+    action.add_argument("--test", required=True, help="the test file; always checked")
+    action.add_argument("--exam", type=Path, action="append", default=[], help="another exam")
+    action.add_argument("--out", type=Path, default=Path("runs/kowiki/questions"))
+    action.add_argument("--limit", type=int, help="keep so many, drawn evenly")
+    action.add_argument("--seed", type=int, default=0)
+    action.set_defaults(command=_kowiki_questions)
 
 
 def _add_submit(command: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from solution.exam import (
     split_validation,
     with_answers,
 )
+from solution.finetune.mix import NONE, Wiki, drawn, read_wiki, text_row
 from solution.finetune.recipe import Data, Recipe
 from solution.scoring import Encoded, encode
 
@@ -49,6 +50,7 @@ class Material:
     test: Exam
     usage: dict[str, str]
     """Public or Private for each test question, where a solution says so."""
+    wiki: Wiki = NONE
 
     @property
     def key_known(self) -> bool:
@@ -87,6 +89,7 @@ def read_material(data: Data) -> Material:
         left_out=len(train) - len(questions),
         test=test,
         usage=usage,
+        wiki=read_wiki(data.kowiki, test),
     )
 
 
@@ -133,30 +136,52 @@ def build_rows(
     prompt: Prompt,
     tokenizer: Any,
     max_length: int,
+    *,
+    wiki: Wiki = NONE,
 ) -> Rows:
     """The rows of all epochs in one dataset of `input_ids` and `labels`, in training order.
 
     Every epoch has its own order of questions and choices, drawn from the seed, so a resumed
-    training reads on exactly where it was. Only the answer and the end token are supervised.
+    training reads on exactly where it was. Of questions only the answer and the end token are
+    supervised, of a wiki's text every token.
     """
     from datasets import Dataset, Features, List, Value
 
     end, size = end_token(tokenizer), effective_batch(recipe)
-    wanted = size * (recipe.train.max_steps or len(questions) * recipe.train.epochs)
     pairs: list[tuple[list[int], list[int]]] = []
     truncated: set[str] = set()
     for epoch in range(recipe.train.epochs):
-        drawn = draw(recipe, questions, epoch)[: wanted - len(pairs)]
-        encoded = encode(drawn, prompt, tokenizer, max_length)
+        asked, read = mixed(recipe, questions, wiki, epoch)
+        encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
-        both = zip(encoded, drawn, strict=True)
-        pairs += [supervised(row, question.answer, end) for row, question in both]
+        both = zip(encoded, asked, strict=True)
+        rows = [supervised(row, question.answer, end) for row, question in both]
+        if read:
+            rows += [text_row(text, tokenizer, end, max_length) for text in read]
+            random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(rows)
+        pairs += rows
+    if recipe.train.max_steps:
+        pairs = pairs[: size * recipe.train.max_steps]
     # Rows of one step in order of length: less padding, the same step.
     starts = range(0, len(pairs), size)
     ordered = [p for i in starts for p in sorted(pairs[i : i + size], key=lambda p: len(p[0]))]
     columns = {"input_ids": [p[0] for p in ordered], "labels": [p[1] for p in ordered]}
     features = Features(dict.fromkeys(columns, List(Value("int32"))))
     return Rows(Dataset.from_dict(columns, features=features), len(truncated))
+
+
+def mixed(
+    recipe: Recipe, questions: Sequence[Question], wiki: Wiki, epoch: int
+) -> tuple[list[Question], list[str]]:
+    """One epoch's questions, of the training file and the wiki, and the wiki's passages."""
+    plan, seed = recipe.data.kowiki, f"{recipe.data.seed}"
+    if plan is None:
+        return draw(recipe, questions, epoch), []
+    count = round(plan.questions_share * len(questions))
+    asked = drawn(wiki.questions, count, epoch, f"{seed}/questions")
+    count = round(plan.passages_share * len(questions))
+    read = drawn(wiki.passages, count, epoch, f"{seed}/passages")
+    return draw(recipe, [*questions, *asked], epoch), read
 
 
 def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Question]:

@@ -15,6 +15,17 @@ from solution.models import ModelReference
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+class Kowiki(Config):
+    """What is mixed in from a wiki, in rows for each question of the training file."""
+
+    questions: str | None = None
+    """An exam CSV, as `kowiki questions` writes it."""
+    passages: str | None = None
+    """A folder of `kowiki build`, read as plain text with the loss on every token."""
+    questions_share: float = Field(default=0.5, gt=0)
+    passages_share: float = Field(default=0.5, gt=0)
+
+
 class Data(Config):
     """Exam files, and how many training questions are held out to choose the step."""
 
@@ -25,6 +36,7 @@ class Data(Config):
     """0 trains on every question and keeps the last step instead of the best one."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the split, the order of questions and choices, the adapter's first weights."""
+    kowiki: Kowiki | None = None
 
 
 class Lora(Config):

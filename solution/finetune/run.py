@@ -63,6 +63,11 @@ def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
     files = {key: getattr(data, key) for key in ("train", "test", "solution")}
     found = {key: str(find(path)) if path else None for key, path in files.items()}
     digests = {key: sha256_file(find(path)) for key, path in files.items() if path}
+    kowiki = data.kowiki
+    if kowiki and kowiki.questions:
+        digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
+    if kowiki and kowiki.passages:
+        digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
@@ -96,6 +101,9 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
             "validation_questions": len(material.validation),
             "test_questions": len(material.test),
             "left_out_for_test": material.left_out,
+            "kowiki_questions": len(material.wiki.questions),
+            "kowiki_passages": len(material.wiki.passages),
+            "kowiki_left_out_for_test": material.wiki.left_out,
         },
         "before": before["accuracy"],
         "after": accuracies(answers, material),

@@ -64,7 +64,9 @@ def train_adapter(
 
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
-        rows = build_rows(recipe, material.train, prompt, tokenizer, max_length)
+        rows = build_rows(
+            recipe, material.train, prompt, tokenizer, max_length, wiki=material.wiki
+        )
         held = encode(material.validation, prompt, tokenizer, max_length)
         checkpoint = newest_complete(place)
         course = read_course(checkpoint) if checkpoint else Course()

@@ -1,0 +1,193 @@
+"""Dump to passages: one shard a part of the source, the manifest last.
+
+A killed build goes on with the shards that are missing; the folder appears when all are there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from solution.base import Progress, UserError, atomic_write, fingerprint, note, write_json
+from solution.kowiki.pages import cut_page
+from solution.kowiki.passages import COLUMNS, MANIFEST, Passage
+from solution.kowiki.source import Part, Source, open_source, read_part
+
+# A change of what passages are made of one page raises it: older builds are not gone on with.
+VERSION = 1
+# Chosen by the retrieval test in docs/kowiki.md.
+LENGTH = 300
+SHORTEST = 100
+_ROWS = 4096
+_MEGABYTE = 1_000_000
+
+
+class _Task(NamedTuple):
+    part: Part
+    shard: Path
+    length: int
+    shortest: int
+
+
+def build(
+    source: str,
+    out: Path,
+    *,
+    length: int = LENGTH,
+    shortest: int = SHORTEST,
+    workers: int | None = None,
+) -> Path:
+    """Turn a wiki into parquet shards of passages in `out`; return it, finished.
+
+    `source`: see `open_source`. `length`: a passage's longest, `shortest`: a page's least, both
+    in characters. `workers`: processes, by default one a core. The same source and settings
+    find a finished build. Raises UserError where the source can't be read, or `out`
+    holds anything else.
+    """
+    opened = open_source(source)
+    settings = {"length": length, "shortest": shortest, "version": VERSION}
+    mark = fingerprint([opened.description["sha256"], settings])
+    if out.exists():
+        _check_same(out, mark)
+        return out
+    work = out.with_name(f".{out.name}.{mark[:8]}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        _Task(part, work / f"passages-{number:05d}.parquet", length, shortest)
+        for number, part in enumerate(opened.parts)
+    ]
+    _write_shards(tasks, workers or os.cpu_count() or 1)
+    manifest = _manifest(opened, settings, [task.shard for task in tasks])
+    write_json(work / MANIFEST, {"fingerprint": mark, **manifest})
+    _tell(manifest["pages"])
+    work.rename(out)
+    return out
+
+
+def _check_same(out: Path, mark: str) -> None:
+    try:
+        found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{out}: stands there and is no wiki build. Give another --out."
+        ) from None
+    if found != mark:
+        raise UserError(
+            f"{out}: a build of another source or settings. Give another --out, or remove "
+            "the folder to build anew."
+        )
+    note(f"{out}: this build is there already")
+
+
+def _write_shards(tasks: list[_Task], workers: int) -> None:
+    missing = [task for task in tasks if not task.shard.exists()]
+    if len(missing) < len(tasks):
+        note(f"goes on after {len(tasks) - len(missing)} of {len(tasks)} shards")
+    total = sum(task.part.size for task in missing)
+    progress = Progress("wiki", -(-total // _MEGABYTE), "MB")
+    done = 0
+    for task in _run(missing, min(workers, len(missing))):
+        done += task.part.size
+        progress.advance(-(-done // _MEGABYTE) - progress.done)
+
+
+def _run(tasks: list[_Task], workers: int) -> Iterator[_Task]:
+    """Write each shard; yield each task when it is done, in no order."""
+    if workers <= 1:
+        for task in tasks:
+            _write_shard(task)
+            yield task
+        return
+    from concurrent.futures import as_completed
+    from multiprocessing import get_context
+
+    with ExitStack() as stack:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"))
+        # On Ctrl-C or a fault no further shard is begun.
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        futures = {pool.submit(_write_shard, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A worker process was ended from outside, mostly for want of memory. Run the "
+                "same command again with --workers 1; finished shards are kept."
+            ) from error
+
+
+def _write_shard(task: _Task) -> None:
+    """The passages of one part to one parquet file, its counts in the file's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    counts: Counter[str] = Counter()
+    rows: list[Passage] = []
+    date = ""
+    with atomic_write(task.shard) as partial:  # noqa: SIM117 (the writer closes first)
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for page in read_part(task.part, counts):
+                date = max(date, page.date)
+                cut = cut_page(page, task.length, task.shortest)
+                counts[f"left out: {cut.reason}" if cut.reason else "kept"] += 1
+                counts["finished by the parser"] += cut.parsed
+                rows += cut.passages
+                if len(rows) >= _ROWS:
+                    _write_rows(writer, schema, rows, counts)
+                    rows = []
+            _write_rows(writer, schema, rows, counts)
+            told = {"counts": dict(+counts), "date": date}
+            writer.add_key_value_metadata({"kowiki": json.dumps(told, ensure_ascii=False)})
+
+
+def _write_rows(writer: Any, schema: Any, rows: list[Passage], counts: Counter[str]) -> None:
+    import pyarrow as pa
+
+    counts["passages"] += len(rows)
+    counts["characters"] += sum(len(row.text) for row in rows)
+    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    writer.write_table(pa.table(list(map(list, columns)), schema=schema))
+
+
+def _manifest(source: Source, settings: dict[str, int], shards: list[Path]) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter()
+    dates = []
+    for shard in shards:
+        told = json.loads(pq.read_metadata(shard).metadata[b"kowiki"])
+        counts += Counter(told["counts"])
+        dates.append(told["date"])
+    passages, characters = counts.pop("passages", 0), counts.pop("characters", 0)
+    if not passages:
+        raise UserError(
+            f"{source.description['name']}: no page with text in it was found "
+            f"({json.dumps(counts, ensure_ascii=False) if counts else 'no page at all'})."
+        )
+    return {
+        "snapshot": source.snapshot or max(dates) or None,
+        "source": source.description,
+        "settings": settings,
+        "passages": passages,
+        "characters": characters,
+        "pages": dict(sorted(counts.items())),
+        "shards": [shard.name for shard in shards],
+    }
+
+
+def _tell(pages: dict[str, int]) -> None:
+    """What was lost to faults of the source, plainly."""
+    ordinary = ("kept", "finished by the parser", "left out: ")
+    faults = {reason: n for reason, n in pages.items() if not reason.startswith(ordinary)}
+    if faults:
+        listed = ", ".join(f"{reason}: {number}" for reason, number in faults.items())
+        note(f"The source has faults; the rest was read. {listed}")

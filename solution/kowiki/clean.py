@@ -1,0 +1,214 @@
+"""Wikitext to plain text: a linear pass of rules; mwparserfromhell for pages it can't finish.
+
+Headings stay as `== name ==` lines, so that sections can be told apart afterwards. Every rule
+looks at each character a bounded number of times: no page, however it is nested, takes long.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+# Pages beyond these stay as the rules left them: the parser's time grows with the square of
+# unclosed tags (36 s for 20,000 of them).
+PARSER_LIMIT = 100_000
+PARSER_TAGS = 2_000
+
+_HIDDEN_ELEMENTS = (
+    "ref|references|math|chem|ce|gallery|timeline|imagemap|score|hiero|graph|syntaxhighlight|"
+    "source|templatestyles|templatedata|includeonly|inputbox|mapframe|maplink|section|indicator"
+)
+_HIDDEN_LINKS = frozenset(
+    "파일 그림 file image 분류 category 미디어 media 틀 template 포털 portal wikt wiktionary "
+    "s commons b n q v species wikidata d m meta".split()
+)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?|simple")
+_ELEMENT = re.compile(rf"<({_HIDDEN_ELEMENTS})\b([^<>]*)>", re.IGNORECASE)
+_CLOSING = {
+    name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _HIDDEN_ELEMENTS.split("|")
+}
+# Templates that a reader sees as their last argument.
+_SHOWN = re.compile(
+    r"\{\{\s*(?:lang|llang|nowrap|nobr|한자|ko-hani|IPA|옛한글|글자색|color)\s*"
+    r"(?:\|[^{}|]*)??\|([^{}|]*)\}\}",
+    re.IGNORECASE,
+)
+# Stands where a formula was: the sentence around it can't be understood any more.
+FORMULA = "\ue001"
+_FORMULAS = ("math", "chem", "ce")
+_HEADING = re.compile(r"^=+[^\n]*=+[ \t]*$", re.MULTILINE)
+_MARK = "\ue000"  # stands for = in headings, which the parser would drop
+_BRACES = re.compile(r"\{\{|\{\||\|?\}\}|\|\}")
+_PLAIN_LINK = re.compile(r"\[\[([^\[\]|:]+)\]\]")
+_NAMED_LINK = re.compile(r"\[\[[^\[\]|:]*\|([^\[\]|]*)\]\]")
+_OTHER_LINK = re.compile(r"\[\[([^\[\]]*)\]\]")
+_ADDRESS = re.compile(r"\[(?:https?:|ftp:)?//[^\s\[\]]*[ \t]*([^\[\]\n]*)\]")
+_BARE_ADDRESS = re.compile(r"https?://[^\s<>\[\]|]+")
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr)\s*>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,1000}>")
+_QUOTES = re.compile(r"'{2,}")
+_RESIDUE = re.compile(r"\{\{|\}\}|\{\||\|\}")
+_SWITCH = re.compile(r"__[A-Z가-힣]+__")
+_MARKER = re.compile(r"^[*#:;]+[ \t]*|^-{4,}|^[|!][^\n]*$", re.MULTILINE)
+_BRACKETS = re.compile(r"\(([^()\n]*)\)")
+_TRACES = " \t,;·:/"
+_SPACES = re.compile(r"[\t\u00a0\u2000-\u200b\u3000]+ *|  +")
+
+
+def clean(wikitext: str) -> tuple[str, bool]:
+    """The text a reader sees, and whether the parser had to finish it."""
+    text, whole = clean_by_rules(wikitext)
+    if whole or len(wikitext) > PARSER_LIMIT or wikitext.count("<") > PARSER_TAGS:
+        return text, False
+    return clean_by_parser(wikitext), True
+
+
+def clean_by_rules(wikitext: str) -> tuple[str, bool]:
+    """The text by rules alone, and whether no markup is left that they could not pair."""
+    text = _without_comments(wikitext)
+    if "<" in text:
+        text = _without_elements(text)
+    whole = True
+    if "{" in text or "}" in text:
+        text, whole = _without_braces(_SHOWN.sub(r"\1", text))
+    return _finish(_without_links(text)), whole
+
+
+def clean_by_parser(wikitext: str) -> str:
+    """The text by mwparserfromhell, under the same decisions about what is shown."""
+    import mwparserfromhell
+
+    marked = _HEADING.sub(lambda match: match[0].replace("=", _MARK), wikitext)
+    tree = mwparserfromhell.parse(_SHOWN.sub(r"\1", marked))
+    for tag in tree.filter_tags(recursive=False):
+        name = str(tag.tag).strip().lower()
+        if name in _FORMULAS:
+            tree.replace(tag, FORMULA)
+        elif name == "table" or name in _CLOSING:
+            _remove(tree, tag)
+    for link in tree.filter_wikilinks():
+        if not _shown(str(link.title)):
+            _remove(tree, link)
+    text = str(tree.strip_code(collapse=False)).replace(_MARK, "=")
+    return _finish(_RESIDUE.sub(" ", text))
+
+
+def _remove(tree: object, node: object) -> None:
+    try:
+        tree.remove(node)  # type: ignore[attr-defined]
+    except ValueError:  # it stood in something that was removed before
+        return
+
+
+def _without_comments(text: str) -> str:
+    if "<!--" not in text:
+        return text
+    first, *rest = text.split("<!--")
+    return first + "".join(part.partition("-->")[2] for part in rest)
+
+
+def _without_elements(text: str) -> str:
+    """Drop references, formulas and the like whole; unclosed ones lose the tag."""
+    kept, position = [], 0
+    unclosed = set()
+    for match in _ELEMENT.finditer(text):
+        if match.start() < position:
+            continue
+        kept.append(text[position : match.start()])
+        position = match.end()
+        name = match[1].lower()
+        if match[2].endswith("/") or name in unclosed:
+            continue
+        closing = _CLOSING[name].search(text, position)
+        if closing:
+            position = closing.end()
+            if name in _FORMULAS:
+                kept.append(FORMULA)
+        else:
+            unclosed.add(name)  # nor will a later one find it: never search again
+    kept.append(text[position:])
+    return "".join(kept)
+
+
+def _without_braces(text: str) -> tuple[str, bool]:
+    """Drop templates and tables at any depth; say whether all of them were paired."""
+    stack: list[tuple[str, int]] = []
+    pairs: list[tuple[int, int]] = []
+    position, whole = 0, True
+    while match := _BRACES.search(text, position):
+        token, position = match[0], match.end()
+        if token in ("{{", "{|"):
+            stack.append((token, match.start()))
+        elif length := _closes(token, stack[-1][0] if stack else ""):
+            position = match.start() + length
+            pairs.append((stack.pop()[1], position))
+        else:
+            whole = False
+    kept, position = [], 0
+    for start, end in sorted(pairs):
+        if start >= position:  # else it lies inside the one before
+            kept.append(text[position:start])
+            position = end
+    rest = "".join([*kept, text[position:]])
+    return (rest, True) if whole and not stack else (_RESIDUE.sub(" ", rest), False)
+
+
+def _closes(token: str, opened: str) -> int:
+    """How many characters of a closing token end what was opened last; 0 for none."""
+    if opened == "{{" and token.endswith("}}"):
+        return len(token)
+    if opened == "{|" and token.startswith("|}"):
+        return 2
+    return 0
+
+
+def _without_links(text: str) -> str:
+    if "[" not in text:
+        return text
+    text = _NAMED_LINK.sub(r"\1", _PLAIN_LINK.sub(r"\1", text))
+    for _ in range(4):  # pictures hold captions with links, which hold links
+        text, count = _OTHER_LINK.subn(_label, text)
+        if not count:
+            break
+    return _ADDRESS.sub(r"\1", text).replace("[[", "").replace("]]", "")
+
+
+def _label(match: re.Match[str]) -> str:
+    target, _, label = match[1].partition("|")
+    if not _shown(target):
+        return ""
+    return (label or target).lstrip(":")
+
+
+def _shown(target: str) -> bool:
+    """Whether a link is part of the sentence: no picture, category or other language."""
+    space, colon, _ = target.partition(":")
+    space = space.strip().lower()
+    return not colon or not (space in _HIDDEN_LINKS or _LANGUAGE.fullmatch(space))
+
+
+def _finish(text: str) -> str:
+    """Tags, quotes, entities, list marks and traces of what was dropped; NFC."""
+    if "<" in text:
+        text = _TAG.sub("", _BREAK.sub("\n", text))
+    text = _BARE_ADDRESS.sub("", text) if "://" in text else text
+    text = _QUOTES.sub("", text) if "''" in text else text
+    text = html.unescape(text) if "&" in text else text
+    text = _SWITCH.sub("", text) if "__" in text else text
+    return tidy(_MARKER.sub("", text))
+
+
+def tidy(text: str) -> str:
+    """Plain text without the traces of dropped templates; one space, no space at line ends."""
+    text = _SPACES.sub(" ", _BRACKETS.sub(_bracket, text))
+    text = text.replace(" \n", "\n").replace("\n ", "\n").strip()
+    return (
+        text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+    )
+
+
+def _bracket(match: re.Match[str]) -> str:
+    """`(, 1924년)` loses what is left of a dropped template; empty brackets go."""
+    inside = match[1].strip(_TRACES)
+    return f"({inside})" if inside else ""

@@ -1,0 +1,110 @@
+"""One page of a source: what leaves it out, and the passages of one that stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from solution.kowiki.clean import clean, tidy
+from solution.kowiki.passages import Passage
+from solution.kowiki.sections import sections, sentences
+
+_REDIRECT = re.compile(r"\s*#\s*(?:넘겨주기|redirect)", re.IGNORECASE)
+_DISAMBIGUATION = re.compile(
+    r"\{\{\s*(?:동음이의|동명이인|인명 동음이의|지명 동음이의|disambig|hndis|geodis)",
+    re.IGNORECASE,
+)
+_LISTS_MEANINGS = re.compile(
+    r"(?:다음|아래)[^.\n]{0,30}(?:뜻|가리키|가리킨|말한|있다|동음이의)"
+)
+
+
+class Page(NamedTuple):
+    """One page as a source has it; `markup` says whether the text is wikitext."""
+
+    page_id: str
+    title: str
+    text: str
+    namespace: int = 0
+    redirect: bool = False
+    markup: bool = False
+    date: str = ""
+    """The day of its revision, YYYY-MM-DD, where the source says it."""
+
+
+class Cut(NamedTuple):
+    """What became of a page: its passages, or why there are none."""
+
+    passages: list[Passage]
+    reason: str = ""
+    parsed: bool = False
+    """Whether the rules could not finish it and the parser did."""
+
+
+def cut_page(page: Page, length: int, shortest: int) -> Cut:
+    """The passages of a page, each at most `length` characters of whole sentences.
+
+    Left out: other namespaces, redirects, disambiguation pages, and stubs, whose sentences have
+    fewer than `shortest` characters together.
+    """
+    if page.namespace != 0:
+        return Cut([], "other namespace")
+    if page.redirect or _REDIRECT.match(page.text):
+        return Cut([], "redirect")
+    if page.title.endswith("(동음이의)") or _DISAMBIGUATION.search(page.text):
+        return Cut([], "disambiguation")
+    text, parsed = clean(page.text) if page.markup else (_body(page), False)
+    if _lists_meanings(text):
+        return Cut([], "disambiguation", parsed)
+    pieces = [
+        (section, piece)
+        for section, body in sections(text)
+        for piece in pack(sentences(body), length)
+    ]
+    if sum(len(piece) for _, piece in pieces) < shortest:
+        return Cut([], "stub", parsed)
+    rows = [
+        Passage(f"{page.page_id}-{number}", page.page_id, page.title, section, piece)
+        for number, (section, piece) in enumerate(pieces)
+    ]
+    return Cut(rows, "", parsed)
+
+
+def _body(page: Page) -> str:
+    """Extracted text without the title that WikiExtractor puts in its first line."""
+    first, line, rest = page.text.partition("\n")
+    return tidy(rest if line and first.strip() == page.title else page.text)
+
+
+def _lists_meanings(text: str) -> bool:
+    """The page opens with 'X is one of the following:' and a list."""
+    opening = text[:200].lstrip().partition("\n")[0]
+    found = _LISTS_MEANINGS.search(opening)
+    return found is not None and len(opening) - found.end() < 10 and len(opening) < 100
+
+
+def pack(parts: Iterable[str], length: int) -> Iterator[str]:
+    """Join sentences as long as they fit; only one longer than `length` is itself cut."""
+    joined = ""
+    for part in parts:
+        for piece in [part] if len(part) <= length else _cut_long(part, length):
+            if joined and len(joined) + 1 + len(piece) > length:
+                yield joined
+                joined = piece
+            else:
+                joined = f"{joined} {piece}" if joined else piece
+    if joined:
+        yield joined
+
+
+def _cut_long(sentence: str, length: int) -> Iterator[str]:
+    """Cut at the last comma, else the last blank, else anywhere."""
+    while len(sentence) > length:
+        at = sentence.rfind(", ", length // 2, length) + 1
+        at = at or sentence.rfind(" ", 1, length) or length
+        at = length if at < 1 else at
+        yield sentence[:at].strip()
+        sentence = sentence[at:].strip()
+    if sentence:
+        yield sentence

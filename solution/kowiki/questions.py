@@ -1,0 +1,163 @@
+"""`kowiki questions`: checked, decontaminated questions in the contest's layout."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from solution.base import UserError, note, open_run, sha256_file, write_json
+from solution.exam import Exam, Question, read_exam, write_exam
+from solution.kowiki.decontaminate import Neighbour, nearest
+from solution.kowiki.generate import Draft, generate
+from solution.kowiki.passages import MANIFEST, read_manifest, read_passages
+
+QUESTIONS, PROVENANCE, REPORT = "questions.csv", "provenance.parquet", "report.json"
+LONGER = 1.6
+"""An answer so many times as long as the longest other choice gives itself away."""
+_LETTERS = re.compile(r"[\W_]+")
+
+
+def questions(
+    folder: Path, test: Path, exams: Sequence[Path], out: Path, *, limit: int | None, seed: int
+) -> dict[str, Any]:
+    """Write questions on the passages of a build under `out`; return the report's counts.
+
+    Every question is held against the test file and the other exams; what is too near to one is
+    left out, and provenance.parquet names its nearest neighbour. `limit` keeps so many, drawn
+    evenly. Raises UserError for a folder without a build, an exam that is absent or faulty.
+    """
+    held = {str(path): read_exam(path) for path in dict.fromkeys([test, *exams])}
+    read_manifest(folder)  # says so where it is no finished build
+    inputs = {
+        "command": "kowiki questions",
+        "passages": sha256_file(folder / MANIFEST),
+        "exams": {path: sha256_file(Path(path)) for path in held},
+        "limit": limit,
+        "seed": seed,
+    }
+    run = open_run(out, inputs)
+    if run.finished:
+        note(f"{out}: finished before with the same inputs, used again.")
+        return dict(_json(out / REPORT))
+    rng = random.Random(seed)
+    rejected: Counter[str] = Counter()
+    kept = _filtered(generate(read_passages(folder), rng), rejected)
+    if limit is not None and limit < len(kept):
+        kept = [kept[i] for i in sorted(rng.sample(range(len(kept)), limit))]
+    drawn = _placed(kept, rng)
+    near = _neighbours(drawn, held)
+    clean = [q for q, n in zip(drawn, near, strict=True) if not n.is_leak]
+    if not clean:
+        raise UserError(f"{folder}: no question could be made of these passages.")
+    report = {
+        "questions": len(clean),
+        "by_form": dict(Counter(q.id.split("-")[1] for q in clean)),
+        "rejected": {**rejected, "stands in an exam": len(drawn) - len(clean)},
+        "positions": dict(sorted(Counter(q.answer for q in clean).items())),
+        "positions_p": _uniform(clean),
+    }
+    write_exam(run.work / QUESTIONS, clean)
+    _write_provenance(run.work / PROVENANCE, kept, drawn, near)
+    write_json(run.work / REPORT, report)
+    run.publish(report)
+    return report
+
+
+def _json(path: Path) -> Any:
+    import json
+
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
+    kept: list[Draft] = []
+    seen: set[tuple[str, str]] = set()
+    for draft in drafts:
+        reason = _fault(draft)
+        key = (draft.question, draft.passage.passage_id if draft.shown else "")
+        if not reason and key in seen:
+            reason = "asked before"
+        if reason:
+            rejected[reason] += 1
+            continue
+        seen.add(key)
+        kept.append(draft)
+    return kept
+
+
+def _fault(draft: Draft) -> str | None:
+    """Why a draft is left out; None where it is good."""
+    answer, *others = (_LETTERS.sub("", choice).casefold() for choice in draft.choices)
+    if not answer or not all(others):
+        return "a blank choice"
+    if any(answer in other or other in answer for other in others) or len({*others}) < len(
+        others
+    ):
+        return "choices alike"
+    if len(answer) > LONGER * max(map(len, others)) and len(answer) > 4:
+        return "the answer stands out by length"
+    if not draft.shown and answer in _LETTERS.sub("", draft.question).casefold():
+        return "the question holds the answer"
+    return None
+
+
+def _placed(drafts: Sequence[Draft], rng: random.Random) -> list[Question]:
+    """Answers stand at every place equally often, whatever the number of choices."""
+    places: dict[int, list[int]] = {}
+    drawn = []
+    for number, draft in enumerate(drafts):
+        count = len(draft.choices)
+        waiting = places.setdefault(count, [])
+        if not waiting:
+            waiting += rng.sample(range(count), count)
+        place = waiting.pop()
+        answer, *others = draft.choices
+        rng.shuffle(others)
+        choices = (*others[:place], answer, *others[place:])
+        paragraph = draft.passage.text if draft.shown else ""
+        name = f"kowiki-{draft.form}-{number:06d}"
+        drawn.append(
+            Question(name, paragraph, draft.question, choices, place + 1, "", "", "kowiki")
+        )
+    return drawn
+
+
+def _neighbours(drawn: Sequence[Question], held: dict[str, Exam]) -> list[Neighbour]:
+    found = [nearest(drawn, exam.questions) for exam in held.values()]
+    return [
+        max(group, key=lambda n: (n.is_leak, n.alike)) for group in zip(*found, strict=True)
+    ]
+
+
+def _uniform(kept: Sequence[Question]) -> float:
+    """The χ² test's p-value that answers stand everywhere equally often (questions of 5)."""
+    from scipy.stats import chisquare
+
+    counts = Counter(q.answer for q in kept if len(q.choices) == 5)
+    return round(float(chisquare([counts[place] for place in range(1, 6)]).pvalue), 4)
+
+
+def _write_provenance(
+    path: Path, kept: Sequence[Draft], drawn: Sequence[Question], near: Sequence[Neighbour]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {
+            "id": question.id,
+            "form": draft.form,
+            "passage_id": draft.passage.passage_id,
+            "title": draft.passage.title,
+            "nearest": other.id,
+            "alike": other.alike,
+            "same_passage": other.passage,
+            "removed": other.is_leak,
+        }
+        for draft, question, other in zip(kept, drawn, near, strict=True)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
