@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from solution.base import Problems, UserError
@@ -13,6 +13,8 @@ from solution.scoring.tree import Ids, common
 # Prompts that end alike meet their answers alike; this much of the end decides it.
 TAIL_TOKENS = 16
 TAIL_CHARACTERS = 32
+# With less room than this what is left of a question could hardly be answered.
+LEAST_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ def encode(
 ) -> list[Encoded]:
     """Encode questions so that prompt, answer and `reserve` fit into `max_length` tokens.
 
-    Too long questions lose the end of their passage, never anything else. Raises UserError with
-    all questions that are too long without any passage or whose answers can't be told apart.
+    Too long questions lose the end of their passage; one that is too long without any loses its
+    beginning too, down to LEAST_TOKENS, so that every row is answered; what went is counted.
+    Raises UserError with all questions that are longer still or whose answers can't be told
+    apart.
     """
     encoder = _Encoder(prompt, tokenizer, max_length - reserve)
     problems = Problems(f"prompt {prompt.name}, at most {max_length} tokens")
@@ -99,8 +103,13 @@ class _Encoder:
     def _cut(self, question: Question, whole: Encoded) -> Encoded:
         """The encoding with the longest beginning of the passage that still fits."""
         best = self._fit(question, "")
-        if self._excess(best) > 0:
-            raise UserError(f"{self._excess(best)} tokens too long even without its passage")
+        if (excess := self._excess(best)) > 0:
+            if self.room < LEAST_TOKENS:
+                raise UserError(f"{excess} tokens too long even without its passage")
+            # The question and its choices stand last in every prompt.
+            first = len(self._start)
+            kept = best.prompt_ids[:first] + best.prompt_ids[first + excess :]
+            return replace(best, prompt_ids=kept)
         low, high = 0, len(question.paragraph)
         while high - low > 1:
             middle = (low + high) // 2

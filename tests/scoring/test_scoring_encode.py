@@ -94,9 +94,20 @@ def test_a_cut_row_fits_with_its_answer_and_end_and_wastes_little(tokenizer, res
 def test_rows_too_long_without_a_passage_are_all_named(tokenizer):
     rows = [replace(q, question="가 " * 800) for q in some_questions(3)]
     with pytest.raises(UserError) as error:
-        encode(rows, PROMPT, tokenizer, 300)
+        encode(rows, PROMPT, tokenizer, 200)
     assert all(f"id {row.id}" in str(error.value) for row in rows)
     assert "longer context" in str(error.value)
+
+
+def test_a_row_too_long_without_a_passage_keeps_its_choices_and_is_counted(tokenizer):
+    row = replace(some_questions(1)[0], question="가 " * 800)
+    (whole,) = encode([row], PROMPT, tokenizer, 100_000)
+    (cut,) = encode([row], PROMPT, tokenizer, 300)
+    length = len(cut.prompt_ids) + max(map(len, cut.answer_ids)) + 1
+    assert length == 300
+    assert cut.prompt_ids[-200:] == whole.prompt_ids[-200:]
+    assert cut.answer_ids == whole.answer_ids
+    assert cut.truncated_tokens == len(whole.prompt_ids) - len(cut.prompt_ids)
 
 
 def test_answers_of_the_same_tokens_are_refused(tokenizer):
