@@ -148,10 +148,16 @@ def build_rows(
     from datasets import Dataset, Features, List, Value
 
     end, size = end_token(tokenizer), effective_batch(recipe)
+    steps = recipe.train.max_steps
+    wanted = size * steps if steps else None
     pairs: list[tuple[list[int], list[int]]] = []
     truncated: set[str] = set()
     for epoch in range(recipe.train.epochs):
+        if wanted and len(pairs) >= wanted:
+            break
         asked, read = mixed(recipe, questions, wiki, epoch)
+        if wanted and not read:
+            asked = asked[: wanted - len(pairs)]
         encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         both = zip(encoded, asked, strict=True)
@@ -160,8 +166,7 @@ def build_rows(
             rows += [text_row(text, tokenizer, end, max_length) for text in read]
             random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(rows)
         pairs += rows
-    if recipe.train.max_steps:
-        pairs = pairs[: size * recipe.train.max_steps]
+    pairs = pairs[:wanted]
     # Rows of one step in order of length: less padding, the same step.
     starts = range(0, len(pairs), size)
     ordered = [p for i in starts for p in sorted(pairs[i : i + size], key=lambda p: len(p[0]))]
