@@ -91,17 +91,26 @@ def _score(options: argparse.Namespace) -> None:
 
 def _kowiki_build(options: argparse.Namespace) -> None:
     from solution.base import find
-    from solution.kowiki import build
+    from solution.kowiki import build, open_index, read_manifest
 
     local = find(options.source)
-    print(build(str(local) if local.exists() else options.source, options.out))
+    folder = build(str(local) if local.exists() else options.source, options.out)
+    open_index(folder)
+    told = read_manifest(folder)
+    print(f"{folder}: {told['passages']} passages of {told['pages'].get('kept', 0)} articles")
 
 
 def _kowiki_search(options: argparse.Namespace) -> None:
-    from solution.kowiki import open_index
+    from solution.base import UserError
+    from solution.kowiki import articles_text, search, select_articles
 
-    for hit in open_index(options.passages).search([options.query], options.k)[0]:
-        print(f"{hit.score:7.2f}  {hit.passage.titled}")
+    if (options.query is None) == (options.objectives is None):
+        raise UserError("Give either a query or --objectives FILE.")
+    wiki, how = options.passages, (options.analyser, options.k)
+    if options.objectives:
+        print(articles_text(select_articles(options.objectives, wiki, *how), options.json))
+    else:
+        print(search(options.query, wiki, *how, options.json))
 
 
 def _kowiki_questions(options: argparse.Namespace) -> None:
@@ -199,10 +208,13 @@ def _add_kowiki(command: argparse.ArgumentParser) -> None:
     )
     action.add_argument("--out", type=Path, default=built, help="folder to write")
     action.set_defaults(command=_kowiki_build)
-    action = actions.add_parser("search", help="find passages")
-    action.add_argument("query")
+    action = actions.add_parser("search", help="find passages, or the articles of objectives")
+    action.add_argument("query", nargs="?", help="what to search for")
     action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument("-k", type=int, default=5, help="passages to show")
+    action.add_argument("--objectives", type=Path, help="file of one objective a line")
+    action.add_argument("-k", type=int, default=5, help="passages to find a query")
+    action.add_argument("--analyser", choices=["bigrams", "words", "kiwi"], default="bigrams")
+    action.add_argument("--json", action="store_true", help="one JSON object a line")
     action.set_defaults(command=_kowiki_search)
     action = actions.add_parser("questions", help="make questions that no exam holds")
     action.add_argument("--passages", type=Path, default=built, help="folder of a build")

@@ -18,7 +18,7 @@ from solution.kowiki.passages import COLUMNS, Passage, read_manifest, read_passa
 from solution.kowiki.postings import BATCH, count, write
 
 # Chosen by the retrieval test in docs/kowiki.md.
-K1, B = 0.9, 0.4
+K1, B = 0.6, 0.4
 VERSION = 1
 _ABOUT = "index.json"
 
@@ -57,10 +57,13 @@ class Index:
         batch = self._texts.get_batch(row // BATCH)
         return Passage(*(batch.column(name)[row % BATCH].as_py() for name in COLUMNS))
 
-    def _best(self, query: str, k: int) -> list[tuple[int, float]]:
+    def _columns(self, query: str) -> np.ndarray:
         codes, _ = analyse([query], self._analyser)
         places = np.minimum(np.searchsorted(self._vocabulary, codes), len(self._vocabulary) - 1)
-        columns = places[self._vocabulary[places] == codes]
+        return np.asarray(places[self._vocabulary[places] == codes])
+
+    def _best(self, query: str, k: int) -> list[tuple[int, float]]:
+        columns = self._columns(query)
         if not len(columns) or k < 1:
             return []
         scores = self._bm25.get_scores_from_ids(columns)

@@ -74,7 +74,7 @@ def write(counted: Counted, parts: Path, folder: Path, k1: float, b: float) -> N
     entries = int(bounds[-1])
     scores = _open(folder / "data.csc.index.npy", np.float32, entries)
     passages = _open(folder / "indices.csc.index.npy", np.int32, entries)
-    weights = _weights(counted.frequencies, len(counted.lengths))
+    rarity = weights(counted.frequencies, len(counted.lengths))
     norms = k1 * (1 - b + b * counted.lengths / counted.lengths.mean())
     free = bounds[:-1].copy()
     for number, path in enumerate(sorted(parts.glob("keys-*.npy"))):
@@ -86,13 +86,13 @@ def write(counted: Counted, parts: Path, folder: Path, k1: float, b: float) -> N
         within = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         places = np.repeat(free[columns], sizes) + within
         passages[places] = rows
-        scores[places] = np.repeat(weights[columns], sizes) * (times / (norms[rows] + times))
+        scores[places] = np.repeat(rarity[columns], sizes) * (times / (norms[rows] + times))
         free[columns] += sizes
     scores.flush()
     passages.flush()
 
 
-def _weights(frequencies: np.ndarray, passages: int) -> np.ndarray:
+def weights(frequencies: np.ndarray, passages: int) -> np.ndarray:
     """Lucene's inverse document frequency."""
     return np.asarray(np.log1p((passages - frequencies + 0.5) / (frequencies + 0.5)))
 
