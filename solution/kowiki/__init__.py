@@ -6,7 +6,7 @@ from solution.kowiki.index import Hit, Index, open_index
 from solution.kowiki.objectives import articles_text, select_articles
 from solution.kowiki.passages import Passage, read_manifest, read_passages
 from solution.kowiki.questions import questions
-from solution.kowiki.search import query_of, search
+from solution.kowiki.search import search
 
 __all__ = [
     "LENGTH",
@@ -18,7 +18,6 @@ __all__ = [
     "leaking",
     "nearest",
     "open_index",
-    "query_of",
     "questions",
     "read_manifest",
     "read_passages",

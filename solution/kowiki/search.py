@@ -1,4 +1,4 @@
-"""Questions to queries, hits to tables and JSON, and passages before questions."""
+"""What a search found, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,8 @@ import shutil
 from pathlib import Path
 
 from solution.base import UserError
-from solution.exam import Question
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import Hit, open_index
-
-
-def query_of(question: Question) -> str:
-    """The words a question is searched by: its own, its extra text's and its choices'.
-
-    The paragraph stays out: it is longer than all the rest and decides what is found
-    (docs/kowiki.md has the figures).
-    """
-    return " ".join([question.question, question.question_plus, *question.choices])
 
 
 def search(query: str, folder: Path, analyser: Analyser, k: int, as_json: bool) -> str:
