@@ -80,7 +80,7 @@ def korquad(data: Path) -> tuple[list[tuple[str, str, str]], list[Task]]:
 
 
 def found_at(index: Index, tasks: Sequence[Task], query: Callable[[Task], str]) -> list[int]:
-    """The rank (from 1) of the right page's first passage with the answer in it, else 0."""
+    """The rank (from 1) of the first passage of the right page that holds the answer, or 0."""
     ranks = []
     for task in tasks:
         text = query(task)

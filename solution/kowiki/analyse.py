@@ -14,7 +14,7 @@ Tokens = tuple[np.ndarray, np.ndarray]
 """The tokens of all texts one after another (uint64), and how many each text has (int64)."""
 
 CODE_BITS = 50
-# Nouns, verbs, adjectives, modifiers, adverbs, roots, foreign words, Chinese, numbers.
+# Nouns, verbs, adjectives, modifiers, adverbs, roots, foreign words, characters, numbers.
 _CONTENT = ("NNG", "NNP", "NR", "VV", "VA", "MM", "MAG", "XR", "SL", "SH", "SN")
 
 

@@ -48,8 +48,8 @@ def build(
 
     `source`: see `open_source`. `length`: a passage's longest, `shortest`: a page's least, both
     in characters. `workers`: processes, by default one a core. The same source and settings
-    find a finished build. Raises UserError where the source can't be read, or `out`
-    holds anything else.
+    find a finished build and reuse it. Raises UserError where the source can't be read, or
+    `out` holds anything else.
     """
     opened = open_source(source)
     settings = {"length": length, "shortest": shortest, "version": VERSION}
@@ -80,8 +80,8 @@ def _check_same(out: Path, mark: str) -> None:
         ) from None
     if found != mark:
         raise UserError(
-            f"{out}: a build of another source or settings. Give another --out, or remove "
-            "the folder to build anew."
+            f"{out}: a build of another source or other settings. Give another --out, or "
+            "remove the folder to build anew."
         )
     note(f"{out}: this build is there already")
 
@@ -119,8 +119,8 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[_Task]:
                 yield futures[future]
         except BrokenProcessPool as error:
             raise UserError(
-                "A worker process was ended from outside, mostly for want of memory. Run the "
-                "same command again with --workers 1; finished shards are kept."
+                "A worker process was ended from outside, most often for want of memory. Run "
+                "the same command again with --workers 1; finished shards are kept."
             ) from error
 
 
@@ -133,8 +133,11 @@ def _write_shard(task: _Task) -> None:
     counts: Counter[str] = Counter()
     rows: list[Passage] = []
     date = ""
-    with atomic_write(task.shard) as partial:  # noqa: SIM117 (the writer closes first)
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with atomic_write(task.shard) as partial:
+        writer = pq.ParquetWriter(
+            partial, schema, compression="zstd", use_dictionary=["page_id", "title", "section"]
+        )
+        with writer:
             for page in read_part(task.part, counts):
                 date = max(date, page.date)
                 cut = cut_page(page, task.length, task.shortest)

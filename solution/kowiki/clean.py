@@ -20,8 +20,33 @@ _HIDDEN_ELEMENTS = (
     "source|templatestyles|templatedata|includeonly|inputbox|mapframe|maplink|section|indicator"
 )
 _HIDDEN_LINKS = frozenset(
-    "파일 그림 file image 분류 category 미디어 media 틀 template 포털 portal wikt wiktionary "
-    "s commons b n q v species wikidata d m meta".split()
+    [
+        "파일",
+        "그림",
+        "file",
+        "image",
+        "분류",
+        "category",
+        "미디어",
+        "media",
+        "틀",
+        "template",
+        "포털",
+        "portal",
+        "wikt",
+        "wiktionary",
+        "s",
+        "commons",
+        "b",
+        "n",
+        "q",
+        "v",
+        "species",
+        "wikidata",
+        "d",
+        "m",
+        "meta",
+    ]
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?|simple")
 _ELEMENT = re.compile(rf"<({_HIDDEN_ELEMENTS})\b([^<>]*)>", re.IGNORECASE)
@@ -39,7 +64,8 @@ FORMULA = "\ue001"
 _FORMULAS = ("math", "chem", "ce")
 _HEADING = re.compile(r"^=+[^\n]*=+[ \t]*$", re.MULTILINE)
 _MARK = "\ue000"  # stands for = in headings, which the parser would drop
-_BRACES = re.compile(r"\{\{|\{\||\|?\}\}|\|\}")
+# {{ {| }} |} |}}; a set in front lets the search skip what is none of its characters.
+_BRACES = re.compile(r"[{|}](?:(?<=\{)[{|]|(?<=\|)\}\}?|(?<=\})\})")
 _PLAIN_LINK = re.compile(r"\[\[([^\[\]|:]+)\]\]")
 _NAMED_LINK = re.compile(r"\[\[[^\[\]|:]*\|([^\[\]|]*)\]\]")
 _OTHER_LINK = re.compile(r"\[\[([^\[\]]*)\]\]")
@@ -47,13 +73,12 @@ _ADDRESS = re.compile(r"\[(?:https?:|ftp:)?//[^\s\[\]]*[ \t]*([^\[\]\n]*)\]")
 _BARE_ADDRESS = re.compile(r"https?://[^\s<>\[\]|]+")
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr)\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,1000}>")
-_QUOTES = re.compile(r"'{2,}")
 _RESIDUE = re.compile(r"\{\{|\}\}|\{\||\|\}")
 _SWITCH = re.compile(r"__[A-Z가-힣]+__")
 _MARKER = re.compile(r"^[*#:;]+[ \t]*|^-{4,}|^[|!][^\n]*$", re.MULTILINE)
 _BRACKETS = re.compile(r"\(([^()\n]*)\)")
 _TRACES = " \t,;·:/"
-_SPACES = re.compile(r"[\t\u00a0\u2000-\u200b\u3000]+ *|  +")
+_BLANKS = "\t\u00a0\u2002\u2003\u2009\u200a\u200b\u202f\u3000"
 
 
 def clean(wikitext: str) -> tuple[str, bool]:
@@ -193,7 +218,8 @@ def _finish(text: str) -> str:
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub("\n", text))
     text = _BARE_ADDRESS.sub("", text) if "://" in text else text
-    text = _QUOTES.sub("", text) if "''" in text else text
+    for quotes in ("'''''", "'''", "''"):
+        text = text.replace(quotes, "")
     text = html.unescape(text) if "&" in text else text
     text = _SWITCH.sub("", text) if "__" in text else text
     return tidy(_MARKER.sub("", text))
@@ -201,7 +227,11 @@ def _finish(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Plain text without the traces of dropped templates; one space, no space at line ends."""
-    text = _SPACES.sub(" ", _BRACKETS.sub(_bracket, text))
+    text = _BRACKETS.sub(_bracket, text)
+    for blank in _BLANKS:
+        text = text.replace(blank, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
     text = text.replace(" \n", "\n").replace("\n ", "\n").strip()
     return (
         text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)

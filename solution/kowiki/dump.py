@@ -12,7 +12,7 @@ import html
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def read_head(path: Path, size: int) -> bytes:
 
     Raises UserError where the file is empty or can't be opened.
     """
-    unpack: dict[str, Any] = {".bz2": bz2.open, ".gz": gzip.open}
+    unpack: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
     try:
         with unpack.get(path.suffix, open)(path, "rb") as stream:
             head = bytes(stream.read(size))

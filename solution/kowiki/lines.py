@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from solution.kowiki.dump import LARGEST_PAGE
 from solution.kowiki.pages import Page
@@ -58,7 +59,8 @@ def read_extracted(path: Path, counts: Counter[str]) -> Iterator[Page]:
 
 def _lines(path: Path, counts: Counter[str]) -> Iterator[bytes]:
     """Lines of bytes, none longer than a page may be."""
-    with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
+    unpack: Any = gzip.open if path.name.endswith(".gz") else open
+    with unpack(path, "rb") as stream:
         while True:
             try:
                 line = stream.readline(LARGEST_PAGE)

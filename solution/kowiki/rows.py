@@ -70,7 +70,7 @@ def _hub(name: str) -> Any:
         return load_dataset(repository, config or None, split="train")
     except Exception as error:  # the hub's many: offline, unknown, gated, no such config
         raise UserError(
-            f"{name}: can't be had from the hub ({type(error).__name__}: {error}). "
+            f"{name}: the data set can't be had from the hub: {type(error).__name__}: {error}. "
             "Check its name and config (owner/name:config) and the network, or download a dump "
             "and give the file."
         ) from error

@@ -7,21 +7,56 @@ from collections.abc import Iterator
 
 from solution.kowiki.clean import FORMULA
 
-_HEADING = re.compile(r"^(={1,6})[ \t]*([^=\n].*?)[ \t]*=+[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r"\n(={1,6})[ \t]*([^=\n].*?)[ \t]*=+[ \t]*$", re.MULTILINE)
 # What stands under these is a list of sources or links; so do their subsections.
 _CUT = frozenset(
-    "각주 주석 주해 참고주 내용주 출처 참조 참고 참고문헌 참고자료 인용 인용문헌 같이보기 "
-    "함께보기 더보기 관련항목 관련문서 관련서적 외부링크 외부고리 바깥고리 링크 둘러보기 "
-    "읽을거리 더읽어보기 갤러리 사진 그림 화보 역대선거결과 선거결과 필모그래피 음반목록 "
-    "디스코그래피 수록곡 곡목록".split()
+    [
+        "각주",
+        "주석",
+        "주해",
+        "참고주",
+        "내용주",
+        "출처",
+        "참조",
+        "참고",
+        "참고문헌",
+        "참고자료",
+        "인용",
+        "인용문헌",
+        "같이보기",
+        "함께보기",
+        "더보기",
+        "관련항목",
+        "관련문서",
+        "관련서적",
+        "외부링크",
+        "외부고리",
+        "바깥고리",
+        "링크",
+        "둘러보기",
+        "읽을거리",
+        "더읽어보기",
+        "갤러리",
+        "사진",
+        "그림",
+        "화보",
+        "역대선거결과",
+        "선거결과",
+        "필모그래피",
+        "음반목록",
+        "디스코그래피",
+        "수록곡",
+        "곡목록",
+    ]
 )
 _BLANKS = re.compile(r"\s+")
 _STOP = re.compile(r"[.!?。…][\"'”’」』)\]]*(?:\s+|(?=[가-힣]))")
-_CLOSED = re.compile(r"[.!?。…][\"'”’」』)\]]*$")
+_STOPS = (".", "!", "?", "。", "…")
+_CLOSING = "\"'”’」』)]"
 # What goes on after a quotation: 고 말했다, 라는 뜻이다.
 _GOES_ON = re.compile(r"(?:이?라|고|하[고며는여]|며|는|은|을|를|이|가|의|와|과|에|로|등)\s?")
 _QUOTED = frozenset("\"'”’」』")
-_LOST = re.compile(rf"{FORMULA}|formula_\d")
+_LOST = re.compile(rf"[{FORMULA}f](?:(?<={FORMULA})|ormula_\d)")
 # A line that does not end like a sentence is kept from this length on: a caption or a list item
 # is shorter.
 LONG_LINE = 60
@@ -31,6 +66,7 @@ LOST_BRACKET = 300
 
 def sections(text: str) -> Iterator[tuple[str, str]]:
     """The path of headings and the text below it, in the page's order; the first path is ''."""
+    text = f"\n{text}"
     path: list[tuple[int, str]] = []
     start, cut = 0, 0
     for match in _HEADING.finditer(text):
@@ -56,9 +92,10 @@ def sentences(text: str) -> Iterator[str]:
     """
     for line in text.split("\n"):
         if line and _is_prose(line):
-            for sentence in _split(line):
-                if not _LOST.search(sentence):
-                    yield sentence
+            if _LOST.search(line):
+                yield from (one for one in _split(line) if not _LOST.search(one))
+            else:
+                yield from _split(line)
 
 
 def _split(line: str) -> Iterator[str]:
@@ -68,7 +105,7 @@ def _split(line: str) -> Iterator[str]:
             yield line[start : match.end()].rstrip()
             start = match.end()
     rest = line[start:].rstrip()
-    if len(rest) >= LONG_LINE or (rest and _CLOSED.search(rest)):
+    if len(rest) >= LONG_LINE or (rest and _closed(rest)):
         yield rest
 
 
@@ -76,20 +113,31 @@ def _ends(line: str, start: int, match: re.Match[str]) -> bool:
     """Whether a sentence ends here: not after 1. or J., in brackets or before 고 말했다."""
     at, end = match.start(), match.end()
     before = line[at - 1] if at > start else " "
-    if match[0][-1:].isspace():
-        if before.isdigit() or before.isspace() or (before.isascii() and before.isupper()):
+    if before == "다" and end - at < 3:  # nearly every sentence
+        if end - at == 2 and line[at + 1] in _QUOTED:
             return False
-    elif len(match[0]) > 1 or before != "다":  # no blank follows: only the plainest case
+    elif not _is_end(before, match[0], line, end):
         return False
-    if len(match[0].rstrip()) > 1 and match[0].rstrip()[-1] in _QUOTED:
-        return not _GOES_ON.match(line, end)
-    if end - start > LOST_BRACKET:
+    if end - start > LOST_BRACKET or line.find("(", start, end) < 0:
         return True
     return line.count("(", start, end) <= line.count(")", start, end)
 
 
+def _is_end(before: str, found: str, line: str, end: int) -> bool:
+    marks = found.rstrip()
+    if marks == found:  # no blank follows: that is an end after 다. only
+        return False
+    if before.isdigit() or before.isspace() or (before.isascii() and before.isupper()):
+        return False
+    return marks[-1] not in _QUOTED or not _GOES_ON.match(line, end)
+
+
+def _closed(text: str) -> bool:
+    return text.rstrip(_CLOSING).endswith(_STOPS)
+
+
 def _is_prose(line: str) -> bool:
     """Ends like a sentence or is long, and is written in Korean for a good part."""
-    if len(line) < LONG_LINE and not _CLOSED.search(line):
+    if len(line) < LONG_LINE and not _closed(line) and "다. " not in line:
         return False
     return len(line.encode()) - len(line) >= len(line) // 2  # a syllable takes two bytes more

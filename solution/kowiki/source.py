@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from solution.base import UserError, note, sha256_file
+from solution.base import UserError, fingerprint, note, sha256_file
 from solution.kowiki.dump import read_dump, read_head
 from solution.kowiki.lines import read_extracted, read_json_lines
 from solution.kowiki.pages import Page
@@ -140,9 +140,7 @@ def _kind(path: Path) -> Kind:
 def _check_dump(path: Path) -> None:
     head = read_head(path, 1 << 16)
     if head and b"<mediawiki" not in head and b"<page>" not in head:
-        raise UserError(
-            f"{path}: no MediaWiki dump: no <mediawiki> or <page> at its start. {EXPECTED}"
-        )
+        raise UserError(f"{path}: no MediaWiki dump: no <mediawiki> at its start. {EXPECTED}")
     if b"<!ENTITY" in head or b"<!DOCTYPE" in head:
         note(
             f"{path.name}: declares XML entities, which a MediaWiki dump never does; they are "
@@ -169,6 +167,4 @@ def _fingerprint(path: Path, files: list[Path]) -> str:
     """One file's SHA-256, or that of a folder's names and sums."""
     if path.is_file():
         return sha256_file(path)
-    from solution.base import fingerprint
-
     return fingerprint([[str(file.relative_to(path)), sha256_file(file)] for file in files])
