@@ -191,11 +191,12 @@ def _closes(token: str, opened: str) -> int:
 def _without_links(text: str) -> str:
     if "[" not in text:
         return text
-    text = _NAMED_LINK.sub(r"\1", _PLAIN_LINK.sub(r"\1", text))
+    # Joining what a split leaves, the group among it, is a substitution by it, only faster.
+    text = "".join(_NAMED_LINK.split("".join(_PLAIN_LINK.split(text))))
     for _ in range(4):  # pictures hold captions with links, which hold links
-        text, count = _OTHER_LINK.subn(_label, text)
-        if not count:
+        if "[[" not in text:
             break
+        text = _OTHER_LINK.sub(_label, text)
     return _ADDRESS.sub(r"\1", text).replace("[[", "").replace("]]", "")
 
 
