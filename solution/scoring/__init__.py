@@ -5,11 +5,14 @@ from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
 from solution.scoring.harness_command import run_harness
+from solution.scoring.orders import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.passes import Work
 from solution.scoring.predictions import read_predictions, write_predictions
 
 __all__ = [
+    "Debias",
     "Encoded",
+    "Orders",
     "ScoreCache",
     "Scored",
     "Work",
@@ -17,6 +20,8 @@ __all__ = [
     "cost",
     "encode",
     "log_likelihoods",
+    "orders_fault",
+    "plan_orders",
     "read_predictions",
     "run_harness",
     "score",
