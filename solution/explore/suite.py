@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.base import Config, load_config, shipped
 from solution.models import ModelReference
-from solution.scoring import Debias, orders_fault
+from solution.scoring import Debias, Generation, orders_fault
 
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
 _NAME = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
@@ -43,11 +43,28 @@ class Published(Config):
 
 
 class Candidate(ModelReference):
-    """One model to be scored: where it is, how to load it, and, if need be, its own prompt."""
+    """One model to be scored: where it is, how to load it, and, if need be, its own prompt.
+
+    `scorer: generate` reads the answer in a text that the model writes (`generation` says how)
+    instead of comparing the probabilities of the choices.
+    """
 
     name: Name
     prompt: str | None = None
     published: Published | None = None
+    scorer: Literal["probability", "generate"] = "probability"
+    generation: Generation | None = None
+
+    @model_validator(mode="after")
+    def _generation_is_used(self) -> Candidate:
+        if self.generation and self.scorer != "generate":
+            raise ValueError("generation: has no use without scorer: generate")
+        return self
+
+    @property
+    def writes(self) -> Generation | None:
+        """How it writes its answers; None where it does not."""
+        return (self.generation or Generation()) if self.scorer == "generate" else None
 
     @property
     def reference(self) -> ModelReference:
@@ -83,6 +100,12 @@ class Suite(Config):
     def _one_remedy(self) -> Suite:
         if fault := orders_fault(self.permutations, self.debias):
             raise ValueError(fault)
+        writing = [one.name for one in self.candidates if one.writes]
+        if writing and (self.permutations > 1 or self.debias != "none"):
+            raise ValueError(
+                f"{', '.join(writing)}: scorer generate answers in the row's own order; leave "
+                "permutations and debias out, or give it a suite of its own"
+            )
         return self
 
     @model_validator(mode="after")
