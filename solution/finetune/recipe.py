@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from solution.base import Config, UserError, find, load_config, shipped
+from solution.kowiki import Retrieve
 from solution.models import ModelReference
 
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -82,6 +83,8 @@ class Recipe(Config):
     model: ModelReference
     prompt: str = "contest"
     data: Data
+    retrieve: Retrieve | None = None
+    """Answer validation and test with a wiki's passages too, by a gate learnt on validation."""
     lora: Lora = Lora()
     train: Train = Train()
 

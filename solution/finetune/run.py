@@ -25,7 +25,9 @@ from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.recipe import Recipe, read_recipe
+from solution.finetune.retrieval import gate_answers, retrieved, shown
 from solution.finetune.scores import accuracies
+from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import write_predictions
 
@@ -68,6 +70,8 @@ def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
     if kowiki and kowiki.passages:
         digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
+    retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
+    digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
@@ -87,8 +91,14 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         shape = {key: before[key] for key in ("max_length", "dtype")}
         train_adapter(plan, material, prompt, run.work, **shape)
     tuned = plan.model.model_copy(update={"adapter": str(adapter)})
-    exams = {"validation": material.validation, "test": material.test.questions}
-    answers = _answer(plan, tuned, prompt, exams)
+    exams: dict[str, Sequence[Question]] = {
+        "validation": material.validation,
+        "test": material.test.questions,
+    }
+    contexts = retrieved(plan.retrieve, material, prompt)
+    answers, retrieval = gate_answers(
+        contexts, _answer(plan, tuned, prompt, exams | shown(contexts)), material, run.work
+    )
     made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
     write_predictions(run.work / "predictions.parquet", answers.scored["test"], made_by)
     metrics = {
@@ -107,6 +117,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         },
         "before": before["accuracy"],
         "after": accuracies(answers, material),
+        "retrieval": retrieval,
         "scoring": answers.counts,
         "training": json.loads((adapter / FACTS).read_text(encoding="utf-8")),
     }
