@@ -40,6 +40,13 @@ class Data(Config):
     kowiki: Kowiki | None = None
 
 
+class Retrieval(Retrieve):
+    """Answer with a wiki's passages too, by a gate learnt on the validation questions."""
+
+    in_training: float = Field(default=0.5, ge=0, le=1)
+    """Share of the admitted training questions that show theirs, drawn anew in every epoch."""
+
+
 class Lora(Config):
     """The adapter: low-rank matrices beside the named linear modules."""
 
@@ -83,8 +90,7 @@ class Recipe(Config):
     model: ModelReference
     prompt: str = "contest"
     data: Data
-    retrieve: Retrieve | None = None
-    """Answer validation and test with a wiki's passages too, by a gate learnt on validation."""
+    retrieve: Retrieval | None = None
     lora: Lora = Lora()
     train: Train = Train()
 

@@ -25,7 +25,7 @@ from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.recipe import Recipe, read_recipe
-from solution.finetune.retrieval import gate_answers, retrieved, shown
+from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
 from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
@@ -89,7 +89,8 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         from solution.finetune.train import train_adapter
 
         shape = {key: before[key] for key in ("max_length", "dtype")}
-        train_adapter(plan, material, prompt, run.work, **shape)
+        shown_too = shown_in_training(plan.retrieve, material, prompt)
+        train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
     tuned = plan.model.model_copy(update={"adapter": str(adapter)})
     exams: dict[str, Sequence[Question]] = {
         "validation": material.validation,

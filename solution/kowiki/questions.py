@@ -12,7 +12,8 @@ from typing import Any
 from solution.base import UserError, note, open_run, sha256_file, write_json
 from solution.exam import Exam, Question, read_exam, write_exam
 from solution.kowiki.decontaminate import Neighbour, nearest
-from solution.kowiki.generate import Draft, generate
+from solution.kowiki.draft import Draft
+from solution.kowiki.generate import generate
 from solution.kowiki.passages import MANIFEST, read_manifest, read_passages
 
 QUESTIONS, PROVENANCE, REPORT = "questions.csv", "provenance.parquet", "report.json"
@@ -78,7 +79,7 @@ def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
     seen: set[tuple[str, str]] = set()
     for draft in drafts:
         reason = _fault(draft)
-        key = (draft.question, draft.passage.passage_id if draft.shown else "")
+        key = (draft.question + draft.plus, draft.passage.passage_id if draft.shown else "")
         if not reason and key in seen:
             reason = "asked before"
         if reason:
@@ -91,6 +92,8 @@ def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
 
 def _fault(draft: Draft) -> str | None:
     """Why a draft is left out; None where it is good."""
+    if draft.plus:  # its choices are letters of the box, and share them by their nature
+        return None
     answer, *others = (_LETTERS.sub("", choice).casefold() for choice in draft.choices)
     if not answer or not all(others):
         return "a blank choice"
@@ -121,7 +124,9 @@ def _placed(drafts: Sequence[Draft], rng: random.Random) -> list[Question]:
         paragraph = draft.passage.text if draft.shown else ""
         name = f"kowiki-{draft.form}-{number:06d}"
         drawn.append(
-            Question(name, paragraph, draft.question, choices, place + 1, "", "", "kowiki")
+            Question(
+                name, paragraph, draft.question, choices, place + 1, draft.plus, "", "kowiki"
+            )
         )
     return drawn
 
