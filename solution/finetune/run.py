@@ -31,6 +31,8 @@ from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import write_predictions
 
+WITHOUT_PASSAGES = "predictions-without-passages.parquet"
+
 
 def finetune(
     recipe: str, train: Path | None, test: Path | None, out: Path | None, overrides: list[str]
@@ -97,10 +99,11 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         "test": material.test.questions,
     }
     contexts = retrieved(plan.retrieve, material, prompt)
-    answers, retrieval = gate_answers(
-        contexts, _answer(plan, tuned, prompt, exams | shown(contexts)), material, run.work
-    )
+    plain = _answer(plan, tuned, prompt, exams | shown(contexts))
+    answers, retrieval = gate_answers(contexts, plain, material, run.work)
     made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
+    if retrieval:
+        write_predictions(run.work / WITHOUT_PASSAGES, plain.scored["test"], made_by)
     write_predictions(run.work / "predictions.parquet", answers.scored["test"], made_by)
     metrics = {
         "recipe": plan.name,
