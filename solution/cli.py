@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from solution.cli_submit import add_submit
+
 RESUME = "Interrupted. Run the same command again to go on from here."
 
 
@@ -75,18 +77,6 @@ def _harness(options: argparse.Namespace) -> None:
     from solution.scoring import run_harness
 
     run_harness(options.arguments)
-
-
-def _validate(options: argparse.Namespace) -> None:
-    from solution.submit import validate
-
-    print(validate(options.file, options.exam))
-
-
-def _score(options: argparse.Namespace) -> None:
-    from solution.submit import score
-
-    print(score(options.file, options.solution))
 
 
 def _kowiki_build(options: argparse.Namespace) -> None:
@@ -184,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_harness)
 
-    _add_submit(commands.add_parser("submit", help="check or score a submission"))
+    add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
 
 
@@ -224,15 +214,3 @@ def _add_kowiki(command: argparse.ArgumentParser) -> None:
     action.add_argument("--limit", type=int, help="keep so many, drawn evenly")
     action.add_argument("--seed", type=int, default=0)
     action.set_defaults(command=_kowiki_questions)
-
-
-def _add_submit(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("validate", help="say what is wrong with a submission CSV")
-    action.add_argument("file", type=Path)
-    action.add_argument("--exam", type=Path, required=True, help="the test file it answers")
-    action.set_defaults(command=_validate)
-    action = actions.add_parser("score", help="public and private accuracy against a key")
-    action.add_argument("file", type=Path)
-    action.add_argument("--solution", type=Path, required=True, help="CSV of id,answer,Usage")
-    action.set_defaults(command=_score)

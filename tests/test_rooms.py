@@ -18,6 +18,7 @@ ROOMS = [
     "finetune",
     "submit",
     "report",
+    "cli_submit",
     "cli",
 ]
 # explore and finetune stand side by side: neither imports the other.
