@@ -9,6 +9,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from solution.cli_kowiki import add_kowiki
+from solution.cli_submit import add_submit
+
 RESUME = "Interrupted. Run the same command again to go on from here."
 
 
@@ -77,81 +80,6 @@ def _harness(options: argparse.Namespace) -> None:
     run_harness(options.arguments)
 
 
-def _validate(options: argparse.Namespace) -> None:
-    from solution.submit import validate
-
-    print(validate(options.file, options.exam))
-
-
-def _score(options: argparse.Namespace) -> None:
-    from solution.submit import score
-
-    print(score(options.file, options.solution))
-
-
-def _kowiki_build(options: argparse.Namespace) -> None:
-    from solution.base import find
-    from solution.kowiki import build, open_index, read_manifest
-
-    local = find(options.source)
-    folder = build(str(local) if local.exists() else options.source, options.out)
-    open_index(folder)
-    told = read_manifest(folder)
-    print(f"{folder}: {told['passages']} passages of {told['pages'].get('kept', 0)} articles")
-
-
-def _kowiki_search(options: argparse.Namespace) -> None:
-    from solution.base import UserError
-    from solution.kowiki import articles_text, search, select_articles
-
-    if (options.query is None) == (options.objectives is None):
-        raise UserError("Give either a query or --objectives FILE.")
-    wiki, how = options.passages, (options.analyser, options.k)
-    if options.objectives:
-        print(articles_text(select_articles(options.objectives, wiki, *how), options.json))
-    else:
-        print(search(options.query, wiki, *how, options.json))
-
-
-def _kowiki_questions(options: argparse.Namespace) -> None:
-    import json
-
-    from solution.base import find
-    from solution.exam import load_prompt
-    from solution.kowiki import Judge, questions
-    from solution.models import ModelReference
-
-    reference = ModelReference(model=options.judge) if options.judge else None
-    judge = Judge(reference, load_prompt(options.judge_prompt)) if reference else None
-    report = questions(
-        options.passages,
-        find(options.test),
-        options.exam,
-        options.out,
-        limit=options.limit,
-        seed=options.seed,
-        teacher=options.teacher,
-        judge=judge,
-    )
-    print(json.dumps(report, ensure_ascii=False, indent=2))
-
-
-def _kowiki_ablation(options: argparse.Namespace) -> None:
-    from solution.submit import ablate
-
-    print(
-        ablate(
-            options.recipe,
-            options.passages,
-            options.questions,
-            steps=options.steps,
-            seeds=options.seeds,
-            out=options.out,
-            overrides=options.set,
-        )
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./run.sh",
@@ -195,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     command.set_defaults(command=_predict)
 
-    _add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
+    add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
     command = commands.add_parser(
         "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
     )
@@ -206,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_harness)
 
-    _add_submit(commands.add_parser("submit", help="check or score a submission"))
+    add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
 
 
@@ -219,58 +147,3 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override one key of the YAML",
     )
-
-
-def _add_kowiki(command: argparse.ArgumentParser) -> None:
-    wiki, built = "data/embedded/wiki.xml.bz2", Path("runs/kowiki/passages")
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("build", help="cut a dump into passages")
-    action.add_argument(
-        "source", nargs="?", default=wiki, help="dump, folder, parquet or hub id"
-    )
-    action.add_argument("--out", type=Path, default=built, help="folder to write")
-    action.set_defaults(command=_kowiki_build)
-    action = actions.add_parser("search", help="find passages, or the articles of objectives")
-    action.add_argument("query", nargs="?", help="what to search for")
-    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument("--objectives", type=Path, help="file of one objective a line")
-    action.add_argument("-k", type=int, default=5, help="passages to find a query")
-    action.add_argument("--analyser", choices=["bigrams", "words", "kiwi"], default="bigrams")
-    action.add_argument("--json", action="store_true", help="one JSON object a line")
-    action.set_defaults(command=_kowiki_search)
-    action = actions.add_parser("questions", help="make questions that no exam holds")
-    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument("--test", required=True, help="the test file; always checked")
-    action.add_argument("--exam", type=Path, action="append", default=[], help="another exam")
-    action.add_argument("--out", type=Path, default=Path("runs/kowiki/questions"))
-    action.add_argument("--limit", type=int, help="keep so many, drawn evenly")
-    action.add_argument("--teacher", help="a model writes them: short name or FILE.yaml")
-    action.add_argument("--judge", help="leave out what this model finds no answer to")
-    action.add_argument("--judge-prompt", default="contest", help="prompt name or FILE.yaml")
-    action.add_argument("--seed", type=int, default=0)
-    action.set_defaults(command=_kowiki_questions)
-    action = actions.add_parser(
-        "ablation", help="tune with no wiki, its text, questions on it or both, and compare"
-    )
-    action.add_argument("--recipe", default="embedded", help="short name or FILE.yaml")
-    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument(
-        "--questions", type=Path, default=Path("runs/kowiki/questions/questions.csv")
-    )
-    action.add_argument("--steps", type=int, required=True, help="steps of every run")
-    action.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    action.add_argument("--out", type=Path, default=Path("runs/kowiki/ablation"))
-    action.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    action.set_defaults(command=_kowiki_ablation)
-
-
-def _add_submit(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("validate", help="say what is wrong with a submission CSV")
-    action.add_argument("file", type=Path)
-    action.add_argument("--exam", type=Path, required=True, help="the test file it answers")
-    action.set_defaults(command=_validate)
-    action = actions.add_parser("score", help="public and private accuracy against a key")
-    action.add_argument("file", type=Path)
-    action.add_argument("--solution", type=Path, required=True, help="CSV of id,answer,Usage")
-    action.set_defaults(command=_score)

@@ -1,6 +1,6 @@
 """What a question is: reading and writing exams, keys, splits and prompts."""
 
-from solution.exam.passages import Overlap, overlaps, passage_groups
+from solution.exam.passages import Overlap, identity, overlaps, passage_groups
 from solution.exam.prompts import Prompt, load_prompt
 from solution.exam.question import Exam, Question
 from solution.exam.reader import read_exam, write_exam
@@ -24,6 +24,7 @@ __all__ = [
     "Solution",
     "Table",
     "halves",
+    "identity",
     "load_prompt",
     "overlaps",
     "passage_groups",

@@ -30,6 +30,7 @@ from solution.scoring import (
     cost,
     encode,
     score,
+    trained_rows,
     write_predictions,
 )
 
@@ -103,7 +104,11 @@ def _score_candidate(job: Job, log: Log) -> None:
     scored, measured = _score_in_parts(
         loaded, cache, encoded, run.work / "parts", job=job, log=log
     )
-    produced_by = {"model": job.reference.model_dump(), "run": run.fingerprint}
+    produced_by = {
+        "model": job.reference.model_dump(),
+        "run": run.fingerprint,
+        "trained_on": trained_rows(job.reference),
+    }
     write_predictions(run.work / PREDICTIONS, scored, produced_by)
     log("finished")
     _publish(job, run, measured | _sizes(encoded) | {"device": loaded.device})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from solution.base import atomic_directory
 from solution.exam import load_prompt, read_exam
+from solution.submit.history import remember
 from solution.submit.run import describe
 from solution.submit.write import PREDICTIONS, check_folder, fill_folder
 
@@ -21,7 +22,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     questions, template = read_exam(exam), load_prompt(prompt)
     check_folder(out)
     from solution.models import ModelReference, load, weights_fingerprint
-    from solution.scoring import answer_questions, write_predictions
+    from solution.scoring import answer_questions, trained_rows, write_predictions
 
     reference = ModelReference(model=model, adapter=str(adapter) if adapter else None)
     loaded = load(reference)
@@ -34,8 +35,10 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
         "prompt": template.model_dump(),
         "exam": questions.sha256,
         "scoring": facts,
+        "trained_on": trained_rows(reference),
     }
     with atomic_directory(out) as work:
         write_predictions(work / PREDICTIONS, scored, produced_by)
         fill_folder(work, scored, questions)
+    remember(out, [out / PREDICTIONS], {}, "")
     return describe(out, questions, {row.id: row.answer for row in scored})
