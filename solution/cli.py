@@ -48,7 +48,10 @@ def _doctor(_options: argparse.Namespace) -> None:
 def _explore(options: argparse.Namespace) -> None:
     from solution.explore import explore
 
-    print(explore(options.suite, options.exam, options.solution, options.out, options.set))
+    given = {"permutations": options.permutations, "debias": options.debias}
+    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    changes = [*options.set, *changes]
+    print(explore(options.suite, options.exam, options.solution, options.out, changes))
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -70,6 +73,8 @@ def _predict(options: argparse.Namespace) -> None:
             options.out,
             options.prompt,
             options.batch_tokens,
+            1 if options.permutations is None else options.permutations,
+            options.debias or "none",
         )
     )
 
@@ -102,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--solution", type=Path, help="its key, where the exam holds no answers"
     )
+    _add_orders(command)
     _add_run_options(command)
     command.set_defaults(command=_explore)
 
@@ -121,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, required=True, help="folder to write")
     command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
+    _add_orders(command)
     command.set_defaults(command=_predict)
 
     add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
@@ -136,6 +143,20 @@ def _parser() -> argparse.ArgumentParser:
 
     add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
+
+
+def _add_orders(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--permutations",
+        type=int,
+        metavar="N",
+        help="score N orders of the choices and average them",
+    )
+    command.add_argument(
+        "--debias",
+        choices=["none", "pride"],
+        help="pride: take out a liking for some places, learnt from a few rotations",
+    )
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from solution.explore.candidates import Outcome, outcome_of
 from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
+from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
 from solution.kowiki import with_contexts
 
@@ -87,6 +88,7 @@ def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:
     if outcome.measured is None:
         return
     earned = figures(key, [(answer,) for answer in outcome.answers])
+    earned |= order_effect(key.questions, key.answers, outcome.scored or [])
     whole = outcome.measured | earned | {"exam": key.exam.name}
     if whole != outcome.measured:
         write_json(folder / folder_name(outcome.name) / "metrics.json", whole)
@@ -104,6 +106,8 @@ def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Pa
         prompt=prompt,
         questions=questions,
         batch_tokens=plan.batch_tokens,
+        permutations=plan.permutations,
+        debias=plan.debias,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from solution.base import Config, load_config, shipped
 from solution.kowiki import Retrieve
 from solution.models import ModelReference
+from solution.scoring import Debias, orders_fault
 
 TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
@@ -73,12 +74,22 @@ class Suite(Config):
     description: str = ""
     prompt: str = "contest"
     batch_tokens: int = Field(default=16384, ge=1)
+    permutations: int = 1
+    """Orders of the choices that every question is asked in; the mean probability counts."""
+    debias: Debias = "none"
+    """`pride` takes out what a model likes of a place, whatever stands there."""
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
     retrieve: Retrieve | None = None
     """Score every candidate a second time with a wiki's passages, as `<name>-with-passages`."""
     exams: list[ExamEntry] = Field(min_length=1)
     candidates: list[Candidate] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_remedy(self) -> Suite:
+        if fault := orders_fault(self.permutations, self.debias):
+            raise ValueError(fault)
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Suite:

@@ -6,13 +6,16 @@ from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
 from solution.scoring.harness_command import run_harness
+from solution.scoring.orders import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.passes import Work
 from solution.scoring.predictions import read_predictions, read_produced_by, write_predictions
 from solution.scoring.trained import Trained, as_trained, trained, trained_rows, write_trained
 
 __all__ = [
+    "Debias",
     "Encoded",
     "How",
+    "Orders",
     "ScoreCache",
     "Scored",
     "Trained",
@@ -23,6 +26,8 @@ __all__ = [
     "cost",
     "encode",
     "log_likelihoods",
+    "orders_fault",
+    "plan_orders",
     "read_predictions",
     "read_produced_by",
     "run_harness",
