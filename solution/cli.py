@@ -45,7 +45,8 @@ def _doctor(_options: argparse.Namespace) -> None:
 def _explore(options: argparse.Namespace) -> None:
     from solution.explore import explore
 
-    print(explore(options.suite, options.exam, options.solution, options.out, options.set))
+    given = (options.exam, options.solution, options.out, options.set)
+    print(explore(options.suite, *given, data=options.data))
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -151,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--solution", type=Path, help="its key, where the exam holds no answers"
+    )
+    command.add_argument(
+        "--data", type=Path, help="folder of a benchmark's files, instead of the hub's"
     )
     _add_run_options(command)
     command.set_defaults(command=_explore)

@@ -17,10 +17,10 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from solution.base import Progress, Run, UserError, note, open_run, write_json
-from solution.explore.job import PREDICTIONS, Job
+from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.models import LoadedModel, load
 from solution.scoring import (
     Encoded,
@@ -42,17 +42,18 @@ MEMORY = (
 )
 
 Log = Callable[[str], None]
+J = TypeVar("J", bound=Logged)
 
 
-def main() -> int:
+def work(read: Callable[[str], J], do: Callable[[J, Log], None]) -> int:
     """Do the job on stdin; say on stdout why where it can't be done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is our parent's, which ends us
     results, sys.stdout = sys.stdout, sys.stderr  # libraries may print: not on this pipe
-    job = Job.from_json(sys.stdin.readline())
+    job = read(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a", encoding="utf-8") as stream:
         faulthandler.enable(stream)
-        reason = attempt(job, stream)
+        reason = attempt(lambda log: do(job, log), stream)
     if reason:
         print(json.dumps({"reason": reason}), file=results, flush=True)
     return 2 if reason else 0
@@ -64,14 +65,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def attempt(job: Job, stream: IO[str]) -> str:
-    """Score the candidate; return why it failed, or '' when it is done."""
+def attempt(do: Callable[[Log], None], stream: IO[str]) -> str:
+    """Do the work, logged to `stream`; return why it failed, or '' when it is done."""
 
     def log(text: str) -> None:
         print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=stream, flush=True)
 
     try:
-        _score_candidate(job, log)
+        do(log)
     except UserError as error:
         reason = str(error)
     except Exception as error:
@@ -163,12 +164,12 @@ def _score_part(
     batch_tokens: int,
 ) -> None:
     start = time.perf_counter()
-    work = Work()
-    scored = score(loaded, encoded, batch_tokens=batch_tokens, work=work, cache=cache)
+    spent = Work()
+    scored = score(loaded, encoded, batch_tokens=batch_tokens, work=spent, cache=cache)
     value = {
         "seconds": time.perf_counter() - start,
-        "work": asdict(work),
-        "peak_memory_gib": _peak_memory_gib(loaded.device),
+        "work": asdict(spent),
+        "peak_memory_gib": peak_memory_gib(loaded.device),
         "scored": [asdict(one) for one in scored],
     }
     write_json(file, value)
@@ -206,7 +207,7 @@ def _sizes(encoded: list[Encoded]) -> dict[str, int]:
     }
 
 
-def _peak_memory_gib(device: str) -> float:
+def peak_memory_gib(device: str) -> float:
     """The most that this process has held: on the GPU where the model is there, else in all."""
     if device.startswith("cuda"):
         import torch
@@ -219,4 +220,4 @@ def _peak_memory_gib(device: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(Job.from_json, _score_candidate))
