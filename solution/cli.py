@@ -51,7 +51,8 @@ def _explore(options: argparse.Namespace) -> None:
     given = {"permutations": options.permutations, "debias": options.debias}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = [*options.set, *changes]
-    print(explore(options.suite, options.exam, options.solution, options.out, changes))
+    files = (options.exam, options.solution, options.out)
+    print(explore(options.suite, *files, changes, data=options.data))
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -108,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         "--solution", type=Path, help="its key, where the exam holds no answers"
     )
     _add_orders(command)
+    command.add_argument(
+        "--data", type=Path, help="folder of a benchmark's files, instead of the hub's"
+    )
     _add_run_options(command)
     command.set_defaults(command=_explore)
 

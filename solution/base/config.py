@@ -50,7 +50,7 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
 
     Raises UserError naming the file, the key and what was expected.
     """
-    data = _read_yaml(path)
+    data = read_yaml(path)
     for override in overrides:
         _override(data, override)
     try:
@@ -63,7 +63,8 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
         raise AssertionError("unreachable") from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping of one YAML file; raises UserError where it is none."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -84,7 +84,7 @@ def in_parts(
             start = time.perf_counter()
             value = compute(part)
             value["seconds"] = time.perf_counter() - start
-            value["peak_memory_gib"] = _peak_memory_gib(device)
+            value["peak_memory_gib"] = peak_memory_gib(device)
             write_json(file, value)
             progress.advance(len(part))
             log(f"part {number} of {len(parts)} done")
@@ -114,7 +114,7 @@ def scored_of(row: dict[str, Any]) -> Scored:
     return Scored(**(row | lists))
 
 
-def _peak_memory_gib(device: str) -> float:
+def peak_memory_gib(device: str) -> float:
     """The most that this process has held: on the GPU where the model is there, else in all."""
     if device.startswith("cuda"):
         import torch

@@ -44,19 +44,24 @@ class Published(Config):
     source: str
 
 
-class Candidate(ModelReference):
-    """One model to be scored: where it is, how to load it, and, if need be, its own prompt."""
+class Entrant(ModelReference):
+    """One model to be scored: where it is and how to load it."""
 
     name: Name
-    prompt: str | None = None
-    retrieve: Retrieve | None = None
-    """Which questions this candidate sees with a wiki's passages."""
-    published: Published | None = None
 
     @property
     def reference(self) -> ModelReference:
         """The model alone, without what the suite says about it."""
         return ModelReference(**self.model_dump(include=set(ModelReference.model_fields)))
+
+
+class Candidate(Entrant):
+    """A model for exams, with its own prompt if need be."""
+
+    prompt: str | None = None
+    retrieve: Retrieve | None = None
+    """Which questions this candidate sees with a wiki's passages."""
+    published: Published | None = None
 
 
 class ExamEntry(Config):
@@ -93,18 +98,22 @@ class Suite(Config):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Suite:
-        for kind, entries in (("exams", self.exams), ("candidates", self.candidates)):
-            seen: dict[str, str] = {}
-            for entry in entries:
-                # Some file systems take A and a for one name.
-                folder = folder_name(entry.name).casefold()
-                if folder in seen:
-                    raise ValueError(
-                        f"{kind}: {seen[folder]!r} and {entry.name!r} would share one folder; "
-                        "give each a name of its own"
-                    )
-                seen[folder] = entry.name
+        check_names("exams", [entry.name for entry in self.exams])
+        check_names("candidates", [candidate.name for candidate in self.candidates])
         return self
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Raise ValueError where two names would share one folder."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folder = folder_name(name).casefold()  # some file systems take A and a for one name
+        if folder in seen:
+            raise ValueError(
+                f"{kind}: {seen[folder]!r} and {name!r} would share one folder; "
+                "give each a name of its own"
+            )
+        seen[folder] = name
 
 
 def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:

@@ -2,6 +2,7 @@
 
 from solution.scoring.answer import answer_questions, cost
 from solution.scoring.average import How, average
+from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
 from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
@@ -12,16 +13,21 @@ from solution.scoring.predictions import read_predictions, read_produced_by, wri
 from solution.scoring.trained import Trained, as_trained, trained, trained_rows, write_trained
 
 __all__ = [
+    "Benchmark",
     "Debias",
     "Encoded",
+    "Family",
+    "Given",
     "How",
     "Orders",
+    "Rule",
     "ScoreCache",
     "Scored",
     "Trained",
     "Work",
     "answer_questions",
     "as_trained",
+    "ask",
     "average",
     "cost",
     "encode",
@@ -30,6 +36,7 @@ __all__ = [
     "plan_orders",
     "read_predictions",
     "read_produced_by",
+    "rows_mark",
     "run_harness",
     "score",
     "score_ids",

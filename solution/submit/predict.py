@@ -17,7 +17,8 @@ from solution.scoring import (
 )
 from solution.submit.history import remember
 from solution.submit.run import describe
-from solution.submit.write import PREDICTIONS, check_folder, fill_folder
+from solution.submit.validate import PREDICTIONS
+from solution.submit.write import check_folder, fill_folder
 
 CACHE = ".scores.sqlite"
 
