@@ -23,6 +23,7 @@ from solution.exam import Prompt, Question, load_prompt
 from solution.finetune.card import model_card
 from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
+from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.scores import accuracies
@@ -68,6 +69,9 @@ def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
     if kowiki and kowiki.passages:
         digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
+    for number, told in enumerate(data.instructions):
+        if find(told.source).is_file():
+            digests[f"instructions.{number}"] = sha256_file(find(told.source))
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
@@ -86,7 +90,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
 
         shape = {key: before[key] for key in ("max_length", "dtype")}
         train_adapter(plan, material, prompt, run.work, **shape)
-    tuned = plan.model.model_copy(update={"adapter": str(adapter)})
+    tuned = tuned_reference(plan, adapter)
     exams = {"validation": material.validation, "test": material.test.questions}
     answers = _answer(plan, tuned, prompt, exams)
     made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
@@ -101,6 +105,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
             "validation_questions": len(material.validation),
             "test_questions": len(material.test),
             "left_out_for_test": material.left_out,
+            "instructions": len(material.instructions.rows),
             "kowiki_questions": len(material.wiki.questions),
             "kowiki_passages": len(material.wiki.passages),
             "kowiki_left_out_for_test": material.wiki.left_out,
@@ -132,7 +137,7 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
 def _answer(
     plan: Recipe, model: ModelReference, prompt: Prompt, exams: Mapping[str, Sequence[Question]]
 ) -> Answers:
-    note(f"{'After' if model.adapter else 'Before'} tuning, {model.model}:")
+    note(f"{'Before' if model is plan.model else 'After'} tuning, {model.model}:")
     return answer_offline(model, prompt, exams, plan.train.evaluation_batch_tokens)
 
 
