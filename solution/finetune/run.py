@@ -23,6 +23,7 @@ from solution.exam import Prompt, Question, load_prompt
 from solution.finetune.card import model_card
 from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
+from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
@@ -74,6 +75,9 @@ def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
     retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
     digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
+    for number, told in enumerate(data.instructions):
+        if find(told.source).is_file():
+            digests[f"instructions.{number}"] = sha256_file(find(told.source))
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
@@ -93,7 +97,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         shape = {key: before[key] for key in ("max_length", "dtype")}
         shown_too = shown_in_training(plan.retrieve, material, prompt)
         train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
-    tuned = plan.model.model_copy(update={"adapter": str(adapter)})
+    tuned = tuned_reference(plan, adapter)
     exams: dict[str, Sequence[Question]] = {
         "validation": material.validation,
         "test": material.test.questions,
@@ -115,6 +119,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
             "validation_questions": len(material.validation),
             "test_questions": len(material.test),
             "left_out_for_test": material.left_out,
+            "instructions": len(material.instructions.rows),
             "kowiki_questions": len(material.wiki.questions),
             "kowiki_passages": len(material.wiki.passages),
             "kowiki_left_out_for_test": material.wiki.left_out,
@@ -147,7 +152,7 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
 def _answer(
     plan: Recipe, model: ModelReference, prompt: Prompt, exams: Mapping[str, Sequence[Question]]
 ) -> Answers:
-    note(f"{'After' if model.adapter else 'Before'} tuning, {model.model}:")
+    note(f"{'Before' if model is plan.model else 'After'} tuning, {model.model}:")
     return answer_offline(model, prompt, exams, plan.train.evaluation_batch_tokens)
 
 
