@@ -64,8 +64,11 @@ def _finetune(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from solution.kowiki import Retrieve
     from solution.submit import predict
 
+    gate = str(options.gate) if options.gate else None
+    plan = Retrieve(passages=str(options.passages), gate=gate) if options.passages else None
     print(
         predict(
             options.model,
@@ -76,6 +79,7 @@ def _predict(options: argparse.Namespace) -> None:
             options.batch_tokens,
             1 if options.permutations is None else options.permutations,
             options.debias or "none",
+            plan,
         )
     )
 
@@ -132,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     _add_orders(command)
+    command.add_argument(
+        "--passages", type=Path, help="answer with a `kowiki build`'s passages"
+    )
+    command.add_argument(
+        "--gate", type=Path, help="gate.json of the fine-tuning, for --passages"
+    )
     command.set_defaults(command=_predict)
 
     add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))

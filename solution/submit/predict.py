@@ -7,6 +7,7 @@ from pathlib import Path
 from solution import __version__
 from solution.base import UserError, atomic_directory
 from solution.exam import load_prompt, read_exam
+from solution.kowiki import Retrieve, retrieval_inputs, with_contexts
 from solution.scoring import (
     Debias,
     ScoreCache,
@@ -32,18 +33,24 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     batch_tokens: int,
     permutations: int = 1,
     debias: Debias = "none",
+    retrieve: Retrieve | None = None,
 ) -> str:
     """Answer every question of `exam`; predictions.parquet and the submission go to `out`.
 
     `model` is a hub id or a folder, `adapter` the folder of a PEFT adapter for it, `prompt` a
     short name or a YAML file. What was scored is kept in .scores.sqlite beside `out`, each
-    order of the choices (`permutations`, `debias`) by itself.
+    order of the choices (`permutations`, `debias`) by itself. `retrieve` puts a wiki's passages
+    behind the short paragraphs first.
     Raises UserError for a faulty exam, prompt, model, option or folder.
     """
     if fault := orders_fault(permutations, debias):
         raise UserError(f"{fault}.")
     questions, template = read_exam(exam), load_prompt(prompt)
     check_folder(out)
+    asked, passages = questions.questions, {}
+    if retrieve:
+        asked = with_contexts(asked, retrieve, template, label=exam.name).questions
+        passages = {**retrieve.model_dump(), "sha256": retrieval_inputs(retrieve)}
     from solution.models import ModelReference, load, weights_fingerprint
 
     reference = ModelReference(model=model, adapter=str(adapter) if adapter else None)
@@ -53,7 +60,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     cache = ScoreCache(out.with_name(CACHE), {"inputs": inputs, "dtype": loaded.dtype})
     scored, facts = answer_questions(
         loaded,
-        questions.questions,
+        asked,
         template,
         batch_tokens,
         label=exam.name,
@@ -68,6 +75,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
         "exam": questions.sha256,
         "permutations": permutations,
         "debias": debias,
+        "retrieve": passages,
         "scoring": facts,
         "trained_on": trained_rows(reference),
     }

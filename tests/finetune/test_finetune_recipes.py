@@ -14,7 +14,9 @@ from solution.models import load
 from solution.scoring import answer_questions, encode, score_ids
 
 RECIPES = Path(__file__).resolve().parents[2] / "solution" / "recipes"
-STUDIES = sorted(path.stem for path in RECIPES.glob("*.yaml") if path.stem != "embedded")
+STUDIES = sorted(
+    path.stem for path in RECIPES.glob("*.yaml") if not path.stem.startswith("embedded")
+)
 VARIANTS = {
     "dora": ("qwen2.5-14b", ["lora.dora=true"]),
     "rslora": ("colam-13b", ["lora.rslora=true"]),
