@@ -51,6 +51,8 @@ class Material:
     usage: dict[str, str]
     """Public or Private for each test question, where a solution says so."""
     wiki: Wiki = NONE
+    held: tuple[Question, ...] = ()
+    """One fold's questions, to be answered and never trained on."""
 
     @property
     def key_known(self) -> bool:
