@@ -108,8 +108,12 @@ def _kowiki_questions(options: argparse.Namespace) -> None:
     import json
 
     from solution.base import find
-    from solution.kowiki import questions
+    from solution.exam import load_prompt
+    from solution.kowiki import Judge, questions
+    from solution.models import ModelReference
 
+    reference = ModelReference(model=options.judge) if options.judge else None
+    judge = Judge(reference, load_prompt(options.judge_prompt)) if reference else None
     report = questions(
         options.passages,
         find(options.test),
@@ -117,8 +121,26 @@ def _kowiki_questions(options: argparse.Namespace) -> None:
         options.out,
         limit=options.limit,
         seed=options.seed,
+        teacher=options.teacher,
+        judge=judge,
     )
     print(json.dumps(report, ensure_ascii=False, indent=2))
+
+
+def _kowiki_ablation(options: argparse.Namespace) -> None:
+    from solution.submit import ablate
+
+    print(
+        ablate(
+            options.recipe,
+            options.passages,
+            options.questions,
+            steps=options.steps,
+            seeds=options.seeds,
+            out=options.out,
+            overrides=options.set,
+        )
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -214,5 +236,21 @@ def _add_kowiki(command: argparse.ArgumentParser) -> None:
     action.add_argument("--exam", type=Path, action="append", default=[], help="another exam")
     action.add_argument("--out", type=Path, default=Path("runs/kowiki/questions"))
     action.add_argument("--limit", type=int, help="keep so many, drawn evenly")
+    action.add_argument("--teacher", help="a model writes them: short name or FILE.yaml")
+    action.add_argument("--judge", help="leave out what this model finds no answer to")
+    action.add_argument("--judge-prompt", default="contest", help="prompt name or FILE.yaml")
     action.add_argument("--seed", type=int, default=0)
     action.set_defaults(command=_kowiki_questions)
+    action = actions.add_parser(
+        "ablation", help="tune with no wiki, its text, questions on it or both, and compare"
+    )
+    action.add_argument("--recipe", default="embedded", help="short name or FILE.yaml")
+    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
+    action.add_argument(
+        "--questions", type=Path, default=Path("runs/kowiki/questions/questions.csv")
+    )
+    action.add_argument("--steps", type=int, required=True, help="steps of every run")
+    action.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    action.add_argument("--out", type=Path, default=Path("runs/kowiki/ablation"))
+    action.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    action.set_defaults(command=_kowiki_ablation)

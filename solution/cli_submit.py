@@ -90,5 +90,7 @@ def _history(options: argparse.Namespace) -> None:
     from solution.submit import history, right_answers
 
     given = (options.public, options.rows), (options.private, options.private_rows)
-    halves = [None if s is None else (right_answers(s, rows), rows) for s, rows in given]
-    print(history(options.file, *halves, note=options.note))
+    public, private = (
+        None if score is None else (right_answers(score, rows), rows) for score, rows in given
+    )
+    print(history(options.file, public, private, options.note))

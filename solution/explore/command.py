@@ -14,6 +14,7 @@ from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
+from solution.kowiki import with_contexts
 
 TITLE = "# Leaderboard\n\n"
 
@@ -92,12 +93,16 @@ def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:
 
 
 def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Path) -> Job:
+    questions = without_answers(key.questions)
+    if candidate.retrieve:
+        label = candidate.name
+        questions = with_contexts(questions, candidate.retrieve, prompt, label=label).questions
     return Job(
         name=candidate.name,
         place=folder / folder_name(candidate.name),
         reference=candidate.reference,
         prompt=prompt,
-        questions=without_answers(key.questions),
+        questions=questions,
         batch_tokens=plan.batch_tokens,
     )
 

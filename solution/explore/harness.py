@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from solution.base import atomic_write, write_json
@@ -40,7 +39,10 @@ def write_harness(job: Job, key: Key, task: str, outcome: Outcome) -> None:
             zip(key.questions, outcome.scored, strict=True)
         )
     ]
-    score = {"acc,none": sum(hits) / len(hits), "acc_stderr,none": clustered_error(hits, key.groups)}
+    score = {
+        "acc,none": sum(hits) / len(hits),
+        "acc_stderr,none": clustered_error(hits, key.groups),
+    }
     results = {
         "results": {task: {"alias": task, **score}},
         "group_subtasks": {task: []},

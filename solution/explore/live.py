@@ -51,7 +51,9 @@ class Live:
     """
 
     def __init__(self, key: Key) -> None:
-        self._key = {q.id: (a, g) for q, a, g in zip(key.questions, key.answers, key.groups, strict=True)}
+        self._key = {
+            q.id: (a, g) for q, a, g in zip(key.questions, key.answers, key.groups, strict=True)
+        }
         self._running: dict[str, Candidate] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()

@@ -9,8 +9,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.base import Config, load_config, shipped
+from solution.kowiki import Retrieve
 from solution.models import ModelReference
 
+TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
 _NAME = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
 _TAKEN = (".csv", ".md", ".log", ".work", ".old", ".partial")
@@ -46,6 +48,8 @@ class Candidate(ModelReference):
 
     name: Name
     prompt: str | None = None
+    retrieve: Retrieve | None = None
+    """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
 
     @property
@@ -71,6 +75,8 @@ class Suite(Config):
     batch_tokens: int = Field(default=16384, ge=1)
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
+    retrieve: Retrieve | None = None
+    """Score every candidate a second time with a wiki's passages, as `<name>-with-passages`."""
     exams: list[ExamEntry] = Field(min_length=1)
     candidates: list[Candidate] = Field(min_length=1)
 
@@ -95,4 +101,14 @@ def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:
 
     Raises UserError naming the file, the key and what was expected.
     """
-    return load_config(shipped("suites", name), Suite, overrides)
+    suite = load_config(shipped("suites", name), Suite, overrides)
+    if suite.retrieve is None:
+        return suite
+    twins = [
+        candidate.model_copy(
+            update={"name": f"{candidate.name}{TWIN}", "retrieve": suite.retrieve}
+        )
+        for candidate in suite.candidates
+    ]
+    both = [one for pair in zip(suite.candidates, twins, strict=True) for one in pair]
+    return suite.model_copy(update={"candidates": both, "retrieve": None})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from solution.base import Problems, UserError, find, note
@@ -140,6 +140,7 @@ def build_rows(
     max_length: int,
     *,
     wiki: Wiki = NONE,
+    shown: Mapping[str, Question] | None = None,
 ) -> Rows:
     """The rows of all epochs in one dataset of `input_ids` and `labels`, in training order.
 
@@ -158,6 +159,7 @@ def build_rows(
         if wanted and len(pairs) >= wanted:
             break
         asked, read = mixed(recipe, questions, wiki, epoch)
+        asked = [_with_passages(recipe, q, shown or {}, epoch) for q in asked]
         if wanted and not read:
             asked = asked[: wanted - len(pairs)]
         encoded = encode(asked, prompt, tokenizer, max_length)
@@ -189,6 +191,19 @@ def mixed(
     count = round(plan.passages_share * len(questions))
     read = drawn(wiki.passages, count, epoch, f"{seed}/passages")
     return draw(recipe, [*questions, *asked], epoch), read
+
+
+def _with_passages(
+    recipe: Recipe, question: Question, shown: Mapping[str, Question], epoch: int
+) -> Question:
+    """The question with the paragraph that `shown` gives it, for the recipe's share of them."""
+    other, plan = shown.get(question.id), recipe.retrieve
+    if other is None or plan is None:
+        return question
+    drawn_for = random.Random(f"{recipe.data.seed}/{epoch}/{question.id}/passages")
+    if drawn_for.random() >= plan.in_training:
+        return question
+    return replace(question, paragraph=other.paragraph)
 
 
 def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Question]:

@@ -36,6 +36,9 @@ def finetune_folds(
     all, averaged over logarithms; adapter/: the mean of the adapters, and in metrics.json how
     far its answers are those of the average. Finished folds are not tuned again.
     """
+    if plan.retrieve:
+        note("Folds answer without retrieved passages: the recipe's retrieve is left out.")
+        plan = plan.model_copy(update={"retrieve": None})
     pool = [*material.train, *material.validation]
     numbers = split_folds(pool, folds, plan.data.seed)
     run = open_run(place, inputs_of(plan, prompt) | {"folds": folds})

@@ -25,11 +25,14 @@ from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.recipe import Recipe, read_recipe
+from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
+from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import trained, write_predictions, write_trained
 
 HELD = "held"
+WITHOUT_PASSAGES = "predictions-without-passages.parquet"
 
 
 def finetune(
@@ -93,6 +96,8 @@ def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
     if kowiki and kowiki.passages:
         digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
+    retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
+    digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
@@ -110,22 +115,30 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         from solution.finetune.train import train_adapter
 
         shape = {key: before[key] for key in ("max_length", "dtype")}
-        train_adapter(plan, material, prompt, run.work, **shape)
+        shown_too = shown_in_training(plan.retrieve, material, prompt)
+        train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
     rows = trained([*material.train, *material.wiki.questions])
     write_trained(adapter, rows)
     tuned = plan.model.model_copy(update={"adapter": str(adapter)})
-    exams = {"validation": material.validation, "test": material.test.questions}
+    exams: dict[str, Sequence[Question]] = {
+        "validation": material.validation,
+        "test": material.test.questions,
+    }
     exams |= {HELD: material.held} if material.held else {}
-    answers = answer(plan, tuned, prompt, exams)
+    contexts = retrieved(plan.retrieve, material, prompt)
+    plain = answer(plan, tuned, prompt, exams | shown(contexts))
+    answers, retrieval = gate_answers(contexts, plain, material, run.work)
     made_by = {
         "recipe": plan.name,
         "model": plan.model.model,
         "run": run.fingerprint,
         "trained_on": rows,
     }
+    if retrieval:
+        write_predictions(run.work / WITHOUT_PASSAGES, plain.scored["test"], made_by)
     write_predictions(run.work / "predictions.parquet", answers.scored["test"], made_by)
     if material.held:
-        write_predictions(run.work / f"{HELD}.parquet", answers.scored[HELD], made_by)
+        write_predictions(run.work / f"{HELD}.parquet", plain.scored[HELD], made_by)
     metrics = {
         "recipe": plan.name,
         "model": plan.model.model,
@@ -142,6 +155,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
         },
         "before": before["accuracy"],
         "after": accuracies(answers, material),
+        "retrieval": retrieval,
         "scoring": answers.counts,
         "training": json.loads((adapter / FACTS).read_text(encoding="utf-8")),
     }

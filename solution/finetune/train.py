@@ -6,14 +6,14 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solution.base import UserError, atomic_directory, find, write_json
-from solution.exam import Prompt
+from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
@@ -49,6 +49,7 @@ def train_adapter(
     *,
     max_length: int,
     dtype: str,
+    shown: Mapping[str, Question] | None = None,
 ) -> None:
     """Tune the recipe's model and leave `work/adapter`, whole or not at all.
 
@@ -65,7 +66,13 @@ def train_adapter(
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
         rows = build_rows(
-            recipe, material.train, prompt, tokenizer, max_length, wiki=material.wiki
+            recipe,
+            material.train,
+            prompt,
+            tokenizer,
+            max_length,
+            wiki=material.wiki,
+            shown=shown or {},
         )
         held = encode(material.validation, prompt, tokenizer, max_length)
         checkpoint = newest_complete(place)

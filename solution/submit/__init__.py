@@ -1,5 +1,6 @@
 """From probabilities to the CSV that is handed in: write, check, score, mix, remember."""
 
+from solution.submit.ablation import ablate
 from solution.submit.ensemble import Wishes, ensemble
 from solution.submit.history import history
 from solution.submit.predict import predict
@@ -11,6 +12,7 @@ from solution.submit.write import write_submission
 
 __all__ = [
     "Wishes",
+    "ablate",
     "ensemble",
     "history",
     "predict",

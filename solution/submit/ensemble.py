@@ -15,7 +15,8 @@ from solution.submit.history import remember
 from solution.submit.run import SUBMISSIONS, describe
 from solution.submit.score import halves_right
 from solution.submit.sources import Source, out_of_fold, read_source
-from solution.submit.write import ENSEMBLE, PREDICTIONS, check_folder, fill_folder
+from solution.submit.validate import PREDICTIONS
+from solution.submit.write import ENSEMBLE, check_folder, fill_folder
 
 if TYPE_CHECKING:
     from solution.submit.weights import Gain

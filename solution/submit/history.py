@@ -121,7 +121,7 @@ def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
     public, private = (record["scores"].get(half) for half in ("public", "private"))
     expected = ""
     if public and not private:
-        low, high = private_interval(*public, rows=public[1])
+        low, high = private_interval(public[0], public[1], public[1])
         expected = f"{low:.4f}–{high:.4f}?"
     return (
         record["file"],

@@ -8,7 +8,8 @@ from solution.base import atomic_directory
 from solution.exam import load_prompt, read_exam
 from solution.submit.history import remember
 from solution.submit.run import describe
-from solution.submit.write import PREDICTIONS, check_folder, fill_folder
+from solution.submit.validate import PREDICTIONS
+from solution.submit.write import check_folder, fill_folder
 
 
 def predict(  # noqa: PLR0917 -- one argument an option of the command

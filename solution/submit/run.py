@@ -11,7 +11,8 @@ from solution.base import UserError, find
 from solution.exam import Exam, Solution, halves, read_exam, read_solution
 from solution.submit.history import remember
 from solution.submit.score import accuracy_table, halves_right
-from solution.submit.write import PREDICTIONS, PRIVATE, PUBLIC, SUBMISSION, write_submission
+from solution.submit.validate import PREDICTIONS
+from solution.submit.write import PRIVATE, PUBLIC, SUBMISSION, write_submission
 
 SUBMISSIONS = Path("submissions")
 

@@ -16,8 +16,7 @@ from solution.scoring import (
     read_predictions,
     read_produced_by,
 )
-from solution.submit.validate import read_submission
-from solution.submit.write import PREDICTIONS
+from solution.submit.validate import PREDICTIONS, read_submission
 
 OUT_OF_FOLD = "oof.parquet"
 

@@ -1,4 +1,4 @@
-"""K folds: nobody answers what it was trained on, and the mean adapter is the adapters' mean."""
+"""K folds: nobody answers what it was trained on; the mean adapter is the mean of all."""
 
 import json
 
