@@ -59,7 +59,8 @@ def _finetune(options: argparse.Namespace) -> None:
     from solution.finetune import finetune, gains
     from solution.submit import submit_run
 
-    run = finetune(options.recipe, options.train, options.test, options.out, options.set)
+    where = options.train, options.test, options.out
+    run = finetune(options.recipe, *where, options.set, folds=options.folds)
     print(gains(run), submit_run(run), sep="\n\n")
 
 
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--test", type=Path, help="write the submission for this exam CSV instead"
     )
+    command.add_argument("--folds", type=int, help="tune so many adapters, each on the rest")
     _add_run_options(command)
     command.set_defaults(command=_finetune)
 

@@ -93,4 +93,4 @@ def _history(options: argparse.Namespace) -> None:
     public, private = (
         None if score is None else (right_answers(score, rows), rows) for score, rows in given
     )
-    print(history(options.file, public, private, note=options.note))
+    print(history(options.file, public, private, options.note))

@@ -12,7 +12,7 @@ from solution.exam.solution import (
     with_answers,
     write_solution,
 )
-from solution.exam.splits import split_validation
+from solution.exam.splits import split_folds, split_validation
 from solution.exam.table import Row, Table, read_table
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "read_solution",
     "read_table",
     "shuffle_choices",
+    "split_folds",
     "split_validation",
     "with_answers",
     "write_exam",

@@ -60,6 +60,8 @@ class Material:
     """Public or Private for each test question, where a solution says so."""
     wiki: Wiki = NONE
     instructions: InstructionSets = NO_INSTRUCTIONS
+    held: tuple[Question, ...] = ()
+    """One fold's questions, to be answered and never trained on."""
 
     @property
     def key_known(self) -> bool:

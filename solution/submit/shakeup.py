@@ -26,8 +26,8 @@ def private_interval(right: int, public_rows: int, rows: int) -> tuple[float, fl
 
 def right_answers(score: float, rows: int) -> int:
     """The count behind a score of four digits; UserError where there is none."""
-    right = round(score * rows)
-    if not 0 <= score <= 1 or rows < 1 or abs(right / rows - score) > 5.1e-5:
+    right = round(score * rows) if 0 <= score <= 1 else -1
+    if right < 0 or rows < 1 or abs(right / rows - score) > 5.1e-5:
         raise UserError(
             f"{score:g} is not the accuracy of a whole number of {rows} questions. Give the "
             "score as a share with four digits, and --rows."
