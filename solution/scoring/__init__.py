@@ -1,6 +1,7 @@
 """From questions and a model to the probability of every choice."""
 
 from solution.scoring.answer import answer_questions, cost
+from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
 from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import Scored, log_likelihoods, score, score_ids
@@ -16,10 +17,13 @@ __all__ = [
     "answer_questions",
     "cost",
     "encode",
+    "keeps_apart",
     "log_likelihoods",
+    "packed_arguments",
     "read_predictions",
     "run_harness",
     "score",
     "score_ids",
+    "side_by_side",
     "write_predictions",
 ]
