@@ -125,6 +125,9 @@ class Train(Config):
     """Stop after this many scorings in a row without a better validation accuracy."""
     shuffle_choices: bool = True
     gradient_checkpointing: Literal["unsloth"] | bool = False
+    packing: bool = True
+    """Rows of a step side by side in passes of at most batch_size times max_length tokens, each
+    seeing only itself; else padded to the longest of a pass."""
     evaluation_batch_tokens: int = Field(default=16384, ge=1)
 
 
