@@ -181,7 +181,8 @@ def build_rows(
         encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         both = zip(encoded, asked, strict=True)
-        drawn = [supervised(row, question.answer, end) for row, question in both]
+        whole = recipe.train.loss == "all"
+        drawn = [supervised(row, question.answer, end, whole=whole) for row, question in both]
         if read or told:
             texts = [text_row(text, tokenizer, end, max_length) for text in read]
             drawn += [_row(f"wiki/{epoch}/{i}", *pair) for i, pair in enumerate(texts)]
@@ -244,12 +245,16 @@ def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Ques
     return [shuffle_choices(q, random.Random(s)) for q, s in zip(order, seeds, strict=True)]
 
 
-def supervised(row: Encoded, answer: int | None, end: int) -> Row:
-    """The row of a question: its id, token ids and labels, which leave out the prompt."""
+def supervised(row: Encoded, answer: int | None, end: int, *, whole: bool = False) -> Row:
+    """The row of a question: its id, token ids and labels, which leave out the prompt.
+
+    `whole` supervises the prompt too.
+    """
     assert answer is not None, f"{row.id}: training questions were read with answers=True"
     target = [*row.answer_ids[answer - 1], end]
     prompt = list(row.prompt_ids)
-    return _row(row.id, prompt + target, [NOT_SUPERVISED] * len(prompt) + target)
+    masked = prompt if whole else [NOT_SUPERVISED] * len(prompt)
+    return _row(row.id, prompt + target, masked + target)
 
 
 def effective_batch(recipe: Recipe) -> int:
