@@ -48,9 +48,10 @@ def shipped(kind: str, name: str) -> Path:
 def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
     """Read one YAML file, apply `key.sub=value` overrides and validate it.
 
-    Raises UserError naming the file, the key and what was expected.
+    A file that `extends` another (a path from its own folder) changes the keys it names and
+    takes the rest from there. Raises UserError naming the file, the key and what was expected.
     """
-    data = read_yaml(path)
+    data = _read_extended(path)
     for override in overrides:
         _override(data, override)
     try:
@@ -61,6 +62,29 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
             problems.add(_explain(fault, model))
         problems.raise_if_any("Mend the keys named above (or the --set that changed them).")
         raise AssertionError("unreachable") from error
+
+
+def _read_extended(path: Path) -> dict[str, Any]:
+    data = read_yaml(path)
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends: expected the path of a YAML file.")
+    below = read_yaml(path.parent / base)
+    if "extends" in below:
+        raise UserError(f"{path}: extends: {base} extends a file itself; name that one.")
+    return _merged(below, data)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, key by key; anything but a mapping is replaced whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

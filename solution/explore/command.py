@@ -13,7 +13,9 @@ from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
 from solution.explore.lock import alone
+from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
+from solution.kowiki import with_contexts
 
 TITLE = "# Leaderboard\n\n"
 
@@ -95,17 +97,24 @@ def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:
     if outcome.measured is None:
         return
     earned = figures(key, [(answer,) for answer in outcome.answers])
+    earned |= order_effect(key.questions, key.answers, outcome.scored or [])
     whole = outcome.measured | earned | {"exam": key.exam.name}
     if whole != outcome.measured:
         write_json(folder / folder_name(outcome.name) / "metrics.json", whole)
 
 
 def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Path) -> Job:
+    questions = without_answers(key.questions)
+    if candidate.retrieve:
+        label = candidate.name
+        questions = with_contexts(questions, candidate.retrieve, prompt, label=label).questions
     return Job(
         name=candidate.name,
         place=folder / folder_name(candidate.name),
         reference=candidate.reference,
         prompt=prompt,
-        questions=without_answers(key.questions),
+        questions=questions,
         batch_tokens=plan.batch_tokens,
+        permutations=plan.permutations,
+        debias=plan.debias,
     )

@@ -12,6 +12,7 @@ from solution import __version__
 from solution.base import fingerprint
 from solution.exam import Prompt, Question
 from solution.models import ModelReference, weights_fingerprint
+from solution.scoring import Debias
 
 PREDICTIONS = "predictions.parquet"
 
@@ -38,6 +39,8 @@ class Job:
     prompt: Prompt
     questions: tuple[Question, ...]
     batch_tokens: int
+    permutations: int = 1
+    debias: Debias = "none"
 
     @property
     def log(self) -> Path:
@@ -61,6 +64,7 @@ class Job:
             "model": self.reference.model_dump(),
             "weights": weights_fingerprint(self.reference),
             "prompt": self.prompt.model_dump(mode="json"),
+            **self._manner(),
             "questions": {"number": len(asked), "sha256": fingerprint(asked)},
         }
 
@@ -73,8 +77,13 @@ class Job:
             "prompt": self.prompt.model_dump(mode="json"),
             "questions": [asdict(question) for question in self.questions],
             "batch_tokens": self.batch_tokens,
+            **self._manner(),
         }
         return json.dumps(value)
+
+    def _manner(self) -> dict[str, Any]:
+        """How the questions are put."""
+        return {"permutations": self.permutations, "debias": self.debias}
 
     @staticmethod
     def from_json(text: str) -> Job:
@@ -88,6 +97,8 @@ class Job:
             prompt=Prompt.model_validate(value["prompt"]),
             questions=tuple(Question(**row) for row in rows),
             batch_tokens=value["batch_tokens"],
+            permutations=value["permutations"],
+            debias=value["debias"],
         )
 
 

@@ -9,8 +9,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.base import Config, load_config, shipped
+from solution.kowiki import Retrieve
 from solution.models import ModelReference
+from solution.scoring import Debias, orders_fault
 
+TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
 _NAME = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
 _TAKEN = (".csv", ".md", ".log", ".work", ".old", ".partial")
@@ -56,6 +59,8 @@ class Candidate(Entrant):
     """A model for exams, with its own prompt if need be."""
 
     prompt: str | None = None
+    retrieve: Retrieve | None = None
+    """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
 
 
@@ -74,10 +79,22 @@ class Suite(Config):
     description: str = ""
     prompt: str = "contest"
     batch_tokens: int = Field(default=16384, ge=1)
+    permutations: int = 1
+    """Orders of the choices that every question is asked in; the mean probability counts."""
+    debias: Debias = "none"
+    """`pride` takes out what a model likes of a place, whatever stands there."""
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
+    retrieve: Retrieve | None = None
+    """Score every candidate a second time with a wiki's passages, as `<name>-with-passages`."""
     exams: list[ExamEntry] = Field(min_length=1)
     candidates: list[Candidate] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_remedy(self) -> Suite:
+        if fault := orders_fault(self.permutations, self.debias):
+            raise ValueError(fault)
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Suite:
@@ -104,4 +121,14 @@ def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:
 
     Raises UserError naming the file, the key and what was expected.
     """
-    return load_config(shipped("suites", name), Suite, overrides)
+    suite = load_config(shipped("suites", name), Suite, overrides)
+    if suite.retrieve is None:
+        return suite
+    twins = [
+        candidate.model_copy(
+            update={"name": f"{candidate.name}{TWIN}", "retrieve": suite.retrieve}
+        )
+        for candidate in suite.candidates
+    ]
+    both = [one for pair in zip(suite.candidates, twins, strict=True) for one in pair]
+    return suite.model_copy(update={"candidates": both, "retrieve": None})

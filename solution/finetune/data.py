@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from solution.base import Problems, UserError, find, note
@@ -18,6 +19,13 @@ from solution.exam import (
     shuffle_choices,
     split_validation,
     with_answers,
+)
+from solution.finetune.instructions import (
+    NO_INSTRUCTIONS,
+    Instruction,
+    InstructionSets,
+    fitting,
+    read_instructions,
 )
 from solution.finetune.mix import NONE, Wiki, drawn, read_wiki, text_row
 from solution.finetune.recipe import Data, Recipe
@@ -51,6 +59,9 @@ class Material:
     usage: dict[str, str]
     """Public or Private for each test question, where a solution says so."""
     wiki: Wiki = NONE
+    instructions: InstructionSets = NO_INSTRUCTIONS
+    held: tuple[Question, ...] = ()
+    """One fold's questions, to be answered and never trained on."""
 
     @property
     def key_known(self) -> bool:
@@ -65,6 +76,8 @@ class Rows:
     dataset: Dataset
     truncated: int
     """Training questions that lost passage text to fit (in any epoch)."""
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Instructions that were left out for their length, by (source, reason)."""
 
 
 def read_material(data: Data) -> Material:
@@ -73,23 +86,26 @@ def read_material(data: Data) -> Material:
     Raises UserError for a faulty file, for a test row that stands in the training file, and
     where no such split exists.
     """
-    train = read_exam(find(data.train), answers=True)
     test = read_exam(find(data.test))
-    questions = _without_test(train, test)
+    questions, whole = list[Question](), 0
+    if data.train is not None:
+        train = read_exam(find(data.train), answers=True)
+        questions, whole = _without_test(train, test), len(train)
     usage: dict[str, str] = {}
     if data.solution is not None:
         solution = read_solution(find(data.solution))
         test, usage = with_answers(test, solution), solution.usage
     kept, held = list(range(len(questions))), list[int]()
-    if data.validation_fraction:
+    if data.validation_fraction and questions:
         kept, held = split_validation(questions, data.validation_fraction, data.seed)
     return Material(
         train=tuple(questions[i] for i in kept),
         validation=tuple(questions[i] for i in held),
-        left_out=len(train) - len(questions),
+        left_out=whole - len(questions),
         test=test,
         usage=usage,
         wiki=read_wiki(data.kowiki, test),
+        instructions=read_instructions(data.instructions, test, data.seed),
     )
 
 
@@ -138,6 +154,8 @@ def build_rows(
     max_length: int,
     *,
     wiki: Wiki = NONE,
+    shown: Mapping[str, Question] | None = None,
+    instructions: Sequence[Instruction] = (),
 ) -> Rows:
     """The rows of all epochs in one dataset of `input_ids` and `labels`, in training order.
 
@@ -152,17 +170,20 @@ def build_rows(
     wanted = size * steps if steps else None
     pairs: list[tuple[list[int], list[int]]] = []
     truncated: set[str] = set()
+    told, dropped = fitting(instructions, tokenizer, end, max_length, NOT_SUPERVISED)
     for epoch in range(recipe.train.epochs):
         if wanted and len(pairs) >= wanted:
             break
         asked, read = mixed(recipe, questions, wiki, epoch)
-        if wanted and not read:
+        asked = [_with_passages(recipe, q, shown or {}, epoch) for q in asked]
+        if wanted and not read and not told:
             asked = asked[: wanted - len(pairs)]
         encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         both = zip(encoded, asked, strict=True)
         rows = [supervised(row, question.answer, end) for row, question in both]
-        if read:
+        if read or told:
+            rows += told
             rows += [text_row(text, tokenizer, end, max_length) for text in read]
             random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(rows)
         pairs += rows
@@ -172,7 +193,7 @@ def build_rows(
     ordered = [p for i in starts for p in sorted(pairs[i : i + size], key=lambda p: len(p[0]))]
     columns = {"input_ids": [p[0] for p in ordered], "labels": [p[1] for p in ordered]}
     features = Features(dict.fromkeys(columns, List(Value("int32"))))
-    return Rows(Dataset.from_dict(columns, features=features), len(truncated))
+    return Rows(Dataset.from_dict(columns, features=features), len(truncated), dropped)
 
 
 def mixed(
@@ -187,6 +208,19 @@ def mixed(
     count = round(plan.passages_share * len(questions))
     read = drawn(wiki.passages, count, epoch, f"{seed}/passages")
     return draw(recipe, [*questions, *asked], epoch), read
+
+
+def _with_passages(
+    recipe: Recipe, question: Question, shown: Mapping[str, Question], epoch: int
+) -> Question:
+    """The question with the paragraph that `shown` gives it, for the recipe's share of them."""
+    other, plan = shown.get(question.id), recipe.retrieve
+    if other is None or plan is None:
+        return question
+    drawn_for = random.Random(f"{recipe.data.seed}/{epoch}/{question.id}/passages")
+    if drawn_for.random() >= plan.in_training:
+        return question
+    return replace(question, paragraph=other.paragraph)
 
 
 def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Question]:

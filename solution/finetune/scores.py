@@ -58,7 +58,24 @@ def gains(run: Path) -> str:
         for part, label in labels.items()
         if before.get(part) is not None
     ]
-    return aligned(["accuracy", "before", "after", "points"], rows)
+    table = aligned(["accuracy", "before", "after", "points"], rows)
+    retrieval = metrics.get("retrieval")
+    return f"{table}\n\n{_by_passages(retrieval)}" if retrieval else table
+
+
+def _by_passages(retrieval: dict[str, Any]) -> str:
+    """A table of the ways to answer: without passages, with them, and by the gate (counts)."""
+    ways = retrieval["accuracy"]
+    parts = {
+        way: {"validation": found["validation"], **found.get("test", {})}
+        for way, found in ways.items()
+    }
+    order = [part for part, value in parts["never"].items() if value is not None]
+    rows = [
+        ("test" if part == "overall" else part, *(f"{parts[way][part]:.4f}" for way in parts))
+        for part in order
+    ]
+    return aligned(["passages of the wiki", *parts], rows)
 
 
 def _points(difference: float) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solution.base import UserError, atomic_directory, find, write_json
-from solution.exam import Prompt
+from solution.base import UserError, atomic_directory, write_json
+from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
@@ -30,6 +29,7 @@ from solution.finetune.data import (
     end_token,
     set_pad_token,
 )
+from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
 from solution.models import load_tokenizer
@@ -37,8 +37,6 @@ from solution.scoring import Encoded, encode, score_ids
 
 if TYPE_CHECKING:
     from solution.finetune.callbacks import Watch
-
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 
 def train_adapter(
@@ -49,6 +47,7 @@ def train_adapter(
     *,
     max_length: int,
     dtype: str,
+    shown: Mapping[str, Question] | None = None,
 ) -> None:
     """Tune the recipe's model and leave `work/adapter`, whole or not at all.
 
@@ -65,14 +64,22 @@ def train_adapter(
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
         rows = build_rows(
-            recipe, material.train, prompt, tokenizer, max_length, wiki=material.wiki
+            recipe,
+            material.train,
+            prompt,
+            tokenizer,
+            max_length,
+            wiki=material.wiki,
+            shown=shown or {},
+            instructions=material.instructions.rows,
         )
         held = encode(material.validation, prompt, tokenizer, max_length)
         checkpoint = newest_complete(place)
         course = read_course(checkpoint) if checkpoint else Course()
         if not course.over:  # else killed between its last step and the adapter's place
             with enough_memory():
-                model = load_for_training(recipe, max_length, dtype)
+                model = load_model(recipe, max_length, dtype)
+                model = attach(recipe, model, max_length, place)
                 answers = [question.answer for question in material.validation]
                 score = (
                     partial(validation_score, model, held, answers, recipe) if held else None
@@ -81,42 +88,6 @@ def train_adapter(
                 trainer = make_trainer(recipe, model, tokenizer, rows, watch=watch, dtype=dtype)
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     keep_best(recipe, rows, work)
-
-
-def load_for_training(recipe: Recipe, max_length: int, dtype: str) -> Any:
-    """The base model through Unsloth with a fresh LoRA adapter, which changes nothing yet."""
-    import torch
-    from unsloth import FastLanguageModel
-
-    reference = recipe.model
-    local = find(reference.model)
-    model, _ = FastLanguageModel.from_pretrained(
-        str(local) if local.is_dir() else reference.model,
-        revision=reference.revision,
-        max_seq_length=max_length,
-        dtype=getattr(torch, dtype),
-        load_in_4bit=reference.quantization == "4bit",
-        load_in_8bit=reference.quantization == "8bit",
-        trust_remote_code=reference.trust_remote_code,
-        use_exact_model_name=True,
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-    )
-    tuned = FastLanguageModel.get_peft_model(
-        model,
-        r=recipe.lora.r,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        use_rslora=recipe.lora.rslora,
-        target_modules=list(recipe.lora.target_modules),
-        bias="none",
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-        max_seq_length=max_length,
-    )
-    # As the recipe says it, so that an adapter that is passed on holds no path of this machine.
-    tuned.peft_config["default"].base_model_name_or_path = reference.model
-    return tuned
 
 
 def validation_score(
@@ -185,8 +156,7 @@ def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     course = read_course(last)
     best = last.with_name(f"adapter-{course.best.step}") if course.best else last
     with atomic_directory(work / "adapter") as folder:
-        for name in ADAPTER_FILES:
-            shutil.copy(best / name, folder)
+        finish(recipe, best, last, folder)
         write_json(folder / FACTS, facts(recipe, rows, course, last))
 
 
@@ -199,14 +169,17 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
     seen = min(steps * effective_batch(recipe), len(rows.dataset))
     labels = rows.dataset.select(range(seen))["labels"]
     keys = ("step", "loss", "learning_rate")
-    with safe_open(last / ADAPTER_FILES[0], framework="numpy") as weights:
-        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    shapes = list[list[int]]()
+    for path in last.glob("*model*.safetensors"):
+        with safe_open(path, framework="numpy") as weights:
+            shapes += [weights.get_slice(n).get_shape() for n in weights.keys()]  # noqa: SIM118
     return {
         "trainable_parameters": sum(math.prod(shape) for shape in shapes),
         "steps": steps,
         "steps_planned": state["max_steps"],
         "best_step": course.best.step if course.best else steps,
         "training_seconds": round(course.seconds, 1),
+        "training_minutes": round(course.seconds / 60, 2),
         "peak_memory_gib": round(course.peak_memory / 2**30, 3),
         "questions_read": seen,
         "supervised_tokens": sum(token != NOT_SUPERVISED for row in labels for token in row),

@@ -12,7 +12,8 @@ from typing import Any
 
 from solution.base import Run, note, open_run, write_json
 from solution.explore.benchmarks.job import KEY, PREDICTIONS, BenchmarkJob
-from solution.explore.worker import CACHE, Log, peak_memory_gib, work
+from solution.explore.parts import Log, peak_memory_gib
+from solution.explore.worker import CACHE, work
 from solution.models import LoadedModel, load
 from solution.scoring import (
     Benchmark,
