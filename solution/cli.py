@@ -64,6 +64,12 @@ def _finetune(options: argparse.Namespace) -> None:
     print(gains(run), submit_run(run), sep="\n\n")
 
 
+def _plan(options: argparse.Namespace) -> None:
+    from solution.finetune import plan
+
+    print(plan(options.recipe, options.model, options.card, options.length, options.set))
+
+
 def _predict(options: argparse.Namespace) -> None:
     from solution.kowiki import Retrieve
     from solution.submit import predict
@@ -129,6 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--folds", type=int, help="tune so many adapters, each on the rest")
     _add_run_options(command)
     command.set_defaults(command=_finetune)
+
+    command = commands.add_parser("plan", help="the memory that a fine-tuning needs")
+    command.add_argument("--recipe", help="short name or FILE.yaml")
+    command.add_argument("--model", help="folder, config.json or hub id: 4-bit LoRA on it")
+    command.add_argument("--card", help="v100, a100-80, ..., or GiB; else this machine")
+    command.add_argument("--length", type=int, help="tokens of a row")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    command.set_defaults(command=_plan)
 
     command = commands.add_parser("predict", help="answer one exam with one model")
     command.add_argument("--model", required=True, help="hub id or folder")

@@ -72,6 +72,7 @@ HELP = [
     ["doctor"],
     ["explore"],
     ["finetune"],
+    ["plan"],
     ["predict"],
     ["kowiki"],
     ["kowiki", "build"],

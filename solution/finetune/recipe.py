@@ -255,12 +255,18 @@ def read_recipe(
     if test:
         changes += [f"data.test={json.dumps(str(test))}", "data.solution=null"]
     recipe = load_config(shipped("recipes", name), Recipe, [*changes, *overrides])
-    if recipe.tiny is not None:
-        folder = make_tiny(recipe.tiny, Path("runs") / "tiny-models" / recipe.tiny)
-        model = recipe.model.model_copy(update={"model": str(folder), "revision": None})
-        recipe = recipe.model_copy(update={"model": model})
+    recipe = with_tiny_model(recipe)
     for key in ("train", "test", "solution"):
         path = getattr(recipe.data, key)
         if path is not None and not find(path).is_file():
             raise UserError(f"data.{key}: {path}: no such file. Give an exam CSV.")
     return recipe
+
+
+def with_tiny_model(recipe: Recipe) -> Recipe:
+    """The recipe with the folder of its tiny model, made now, where it asks for one."""
+    if recipe.tiny is None:
+        return recipe
+    folder = make_tiny(recipe.tiny, Path("runs") / "tiny-models" / recipe.tiny)
+    model = recipe.model.model_copy(update={"model": str(folder), "revision": None})
+    return recipe.model_copy(update={"model": model})

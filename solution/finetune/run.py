@@ -23,8 +23,10 @@ from solution.exam import Prompt, Question, load_prompt
 from solution.finetune.card import model_card
 from solution.finetune.checkpoints import CHECKPOINTS, FACTS
 from solution.finetune.data import Material, read_material
+from solution.finetune.datacard import data_card
 from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
+from solution.finetune.planning import memory_beside_plan, row_length
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
@@ -124,7 +126,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
     if not adapter.is_dir():
         from solution.finetune.train import train_adapter
 
-        shape = {key: before[key] for key in ("max_length", "dtype")}
+        shape = {"max_length": before["row_length"], "dtype": before["dtype"]}
         shown_too = shown_in_training(plan.retrieve, material, prompt)
         train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
     rows = trained([*material.train, *material.wiki.questions])
@@ -149,6 +151,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
     write_predictions(run.work / "predictions.parquet", answers.scored["test"], made_by)
     if material.held:
         write_predictions(run.work / f"{HELD}.parquet", plain.scored[HELD], made_by)
+    training = json.loads((adapter / FACTS).read_text(encoding="utf-8"))
     metrics = {
         "recipe": plan.name,
         "model": plan.model.model,
@@ -163,12 +166,15 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
             "kowiki_questions": len(material.wiki.questions),
             "kowiki_passages": len(material.wiki.passages),
             "kowiki_left_out_for_test": material.wiki.left_out,
+            "card": data_card(material, training),
         },
         "before": before["accuracy"],
         "after": accuracies(answers, material),
         "retrieval": retrieval,
         "scoring": answers.counts,
-        "training": json.loads((adapter / FACTS).read_text(encoding="utf-8")),
+        "seconds_per_answer": _seconds_an_answer(answers, material),
+        "training": training,
+        "memory": memory_beside_plan(plan, before, training),
     }
     with atomic_write(adapter / "README.md") as card:
         card.write_text(model_card(plan, metrics), encoding="utf-8")
@@ -185,8 +191,14 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
         answers = answer(plan, plan.begins_as, prompt, exams)
         accuracy = accuracies(answers, material)
         shape = {"max_length": answers.max_length, "dtype": answers.dtype}
+        shape["row_length"] = row_length(plan, answers.max_length, answers.dtype)
         write_json(path, {**shape, "accuracy": accuracy})
     return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _seconds_an_answer(answers: Answers, material: Material) -> float:
+    """Seconds the tuned model took for one question of the test, loading left out."""
+    return round(answers.counts["test"]["seconds"] / len(material.test), 4)
 
 
 def answer(

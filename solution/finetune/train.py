@@ -30,6 +30,7 @@ from solution.finetune.data import (
     kept_rows,
     set_pad_token,
 )
+from solution.finetune.datacard import lengths
 from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.packing import NOT_SUPERVISED
 from solution.finetune.processes import is_first_process
@@ -162,6 +163,8 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
         "questions_read": seen,
         "supervised_tokens": sum(token != NOT_SUPERVISED for row in labels for token in row),
         "truncated_rows": rows.truncated,
+        "dropped": {f"{source}: {why}": n for (source, why), n in rows.dropped.items()},
+        "lengths": lengths(rows.dataset["input_ids"]),
         "skipped_steps": course.skipped_steps,
         "validation": [found.model_dump() for found in course.validation],
         "loss": [{key: e[key] for key in keys} for e in state["log_history"] if "loss" in e],

@@ -111,7 +111,7 @@ def kept_a_token(geometry: Geometry) -> int:
     """Numbers that autograd keeps of one token in one decoder layer.
 
     The residual, both norms and what goes into the two outer projections (6 of the hidden
-    size), queries, keys and values before and after their rotation, keys and values repeated
+    size; 3 where GPT-NeoX's two branches stand side by side behind one residual), queries, keys and values before and after their rotation, keys and values repeated
     for the heads that share them, and the inner activations: gate, its activation, up and
     their product, or before and after the activation where there is no gate.
     """
@@ -122,7 +122,10 @@ def kept_a_token(geometry: Geometry) -> int:
     shared = 2 * query if geometry.kv_heads < geometry.heads else 0
     if not gated and "query_key_value" in {m.name for m in geometry.a_layer}:
         inner = max(m.inputs for m in geometry.a_layer)
-    return 6 * geometry.hidden + 2 * (query + key) + key + shared + (4 if gated else 2) * inner
+    outer, within = (
+        (6 * geometry.hidden, 4 * inner) if gated else (3 * geometry.hidden, 2 * inner)
+    )
+    return outer + 2 * (query + key) + key + shared + within
 
 
 def _lines(geometry: Geometry, tuning: Tuning, memory: float) -> tuple[Line, ...]:
