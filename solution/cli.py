@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\n{RESUME}", file=sys.stderr)
+        again = shlex.join(sys.argv[1:] if arguments is None else arguments)
+        print(f"\n{RESUME}\n  ./run.sh {again}", file=sys.stderr)
         return 130
     except Exception:
         log = Path("runs") / "fault.txt"
@@ -47,7 +49,8 @@ def _doctor(_options: argparse.Namespace) -> None:
 def _explore(options: argparse.Namespace) -> None:
     from solution.explore import explore
 
-    print(explore(options.suite, options.exam, options.solution, options.out, options.set))
+    files = options.exam, options.solution, options.out
+    print(explore(options.suite, *files, options.set, ray=options.ray))
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -166,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
         "--solution", type=Path, help="its key, where the exam holds no answers"
     )
     _add_run_options(command)
+    command.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS", help="score on a Ray cluster"
+    )
     command.set_defaults(command=_explore)
 
     command = commands.add_parser("finetune", help="tune a model and write a submission")

@@ -58,6 +58,7 @@ class Live:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._terminal = sys.stderr.isatty()
+        self._said: list[str] = []
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -114,7 +115,9 @@ class Live:
     def _show(self, lines: list[str]) -> None:
         if not self._terminal:
             for line in lines:
-                note(line)
+                if line not in self._said:
+                    note(line)
+            self._said = lines
         elif lines:
             # The cursor goes back to where the lines begin: a note wipes them and stays.
             up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""

@@ -7,6 +7,7 @@ Exit status 0: the finished run is in its place; 2: stdout ends with the reason,
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
 
-from solution.base import Progress, Run, UserError, note, open_run, write_json
+from solution.base import Run, UserError, note, open_run, write_json
 from solution.explore.job import PREDICTIONS, Job
 from solution.models import LoadedModel, load
 from solution.scoring import (
@@ -52,6 +53,8 @@ def main() -> int:
     job = Job.from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a", encoding="utf-8") as stream:
+        # A worker of a lost machine may still be ending when the job is begun again.
+        fcntl.flock(stream, fcntl.LOCK_EX)
         faulthandler.enable(stream)
         reason = attempt(job, stream)
     if reason:
@@ -149,12 +152,10 @@ def _score_in_parts(
     todo = sum(len(p) for p, file in zip(parts, files, strict=True) if not file.exists())
     if todo < len(encoded):
         note(f"{job.name}: goes on after {len(encoded) - todo} questions of an earlier start")
-    progress = Progress(job.name, todo, "questions")
     for number, (part, file) in enumerate(zip(parts, files, strict=True), start=1):
         if not file.exists():
             questions = [encoded[i] for i in part]
             _score_part(loaded, cache, questions, file, batch_tokens=job.batch_tokens)
-            progress.advance(len(part))
             log(f"part {number} of {len(parts)} done")
     return _join(files, [e.id for e in encoded])
 

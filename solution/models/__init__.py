@@ -2,7 +2,7 @@
 
 from solution.models.doctor import doctor
 from solution.models.hardware import Card, Hardware, detect, pick_dtype
-from solution.models.loading import LoadedModel, load, load_tokenizer
+from solution.models.loading import LoadedModel, load, load_tokenizer, weights_needed
 from solution.models.reference import ModelReference, weights_fingerprint
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_tokenizer",
     "pick_dtype",
     "weights_fingerprint",
+    "weights_needed",
 ]
