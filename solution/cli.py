@@ -77,6 +77,13 @@ def _predict(options: argparse.Namespace) -> None:
     )
 
 
+def _ask(options: argparse.Namespace) -> None:
+    from solution.ask import ask
+
+    models = options.model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
+    ask(models, options.adapter, options.exam, options.prompt, options.port)
+
+
 def _harness(options: argparse.Namespace) -> None:
     from solution.scoring import run_harness
 
@@ -193,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     command.set_defaults(command=_predict)
 
+    _add_ask(commands.add_parser("ask", help="a page to ask one or two models a question"))
     _add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
     command = commands.add_parser(
         "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
@@ -206,6 +214,15 @@ def _parser() -> argparse.ArgumentParser:
 
     add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
+
+
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", action="append", help="hub id or folder; at most twice")
+    command.add_argument("--adapter", type=Path, help="also show the last model with it")
+    command.add_argument("--exam", type=Path, default=Path("data/embedded/test.csv"))
+    command.add_argument("--prompt", default="embedded", help="prompt name or FILE.yaml")
+    command.add_argument("--port", type=int, help="otherwise the first free one from 7860")
+    command.set_defaults(command=_ask)
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
