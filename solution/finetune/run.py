@@ -198,7 +198,7 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
 
 def _seconds_an_answer(answers: Answers, material: Material) -> float:
     """Seconds the tuned model took for one question of the test, loading left out."""
-    return round(answers.counts["test"]["seconds"] / len(material.test), 4)
+    return round(float(answers.counts["test"]["seconds"]) / len(material.test), 4)
 
 
 def answer(

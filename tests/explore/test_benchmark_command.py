@@ -105,10 +105,8 @@ def test_finished_cells_are_used_again_and_only_changed_data_is_asked_anew(world
     assert again.out.replace(str(out), "") == world.first.out.replace(str(world.out), "")
     assert again.err.count("nothing has changed") == 2 and "0-shot (" not in again.err
     data = write_kobest(tmp_path / "data", test=8)
-    one = (
-        "candidates=[{name: tiny-s, model: %s}]"
-        % (yaml.safe_load(world.suite.read_text())["candidates"][0]["model"])
-    )
+    model = yaml.safe_load(world.suite.read_text())["candidates"][0]["model"]
+    one = f"candidates=[{{name: tiny-s, model: {model}}}]"
     changed = run("--suite", world.suite, "--data", data, "--out", out, "--set", one)
     assert changed.status == 0 and "tiny-s: kobest_copa 0-shot (1 of 4)" in changed.err
     rows = {line["rows"] for line in lines_of(out) if line["status"] == "measured"}
