@@ -139,4 +139,5 @@ def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Pa
         batch_tokens=plan.batch_tokens,
         permutations=plan.permutations,
         debias=plan.debias,
+        generation=candidate.writes,
     )

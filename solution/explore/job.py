@@ -12,7 +12,7 @@ from solution import __version__
 from solution.base import fingerprint
 from solution.exam import Prompt, Question
 from solution.models import ModelReference, weights_fingerprint
-from solution.scoring import Debias
+from solution.scoring import Debias, Generation
 
 PREDICTIONS = "predictions.parquet"
 
@@ -41,6 +41,7 @@ class Job:
     batch_tokens: int
     permutations: int = 1
     debias: Debias = "none"
+    generation: Generation | None = None
 
     @property
     def log(self) -> Path:
@@ -83,12 +84,14 @@ class Job:
 
     def _manner(self) -> dict[str, Any]:
         """How the questions are put."""
-        return {"permutations": self.permutations, "debias": self.debias}
+        how = self.generation.model_dump() if self.generation else None
+        return {"permutations": self.permutations, "debias": self.debias, "generation": how}
 
     @staticmethod
     def from_json(text: str) -> Job:
         """The job that `to_json` wrote."""
         value = json.loads(text)
+        how = value["generation"]
         rows = [{**row, "choices": tuple(row["choices"])} for row in value["questions"]]
         return Job(
             name=value["name"],
@@ -99,6 +102,7 @@ class Job:
             batch_tokens=value["batch_tokens"],
             permutations=value["permutations"],
             debias=value["debias"],
+            generation=Generation(**how) if how else None,
         )
 
 

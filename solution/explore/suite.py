@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.base import Config, load_config, shipped
 from solution.kowiki import Retrieve
 from solution.models import ModelReference
-from solution.scoring import Debias, orders_fault
+from solution.scoring import Debias, Generation, orders_fault
 
 TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
@@ -56,12 +56,29 @@ class Entrant(ModelReference):
 
 
 class Candidate(Entrant):
-    """A model for exams, with its own prompt if need be."""
+    """A model for exams, with its own prompt if need be.
+
+    `scorer: generate` reads the answer in a text that the model writes (`generation` says how)
+    instead of comparing the probabilities of the choices.
+    """
 
     prompt: str | None = None
     retrieve: Retrieve | None = None
     """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
+    scorer: Literal["probability", "generate"] = "probability"
+    generation: Generation | None = None
+
+    @model_validator(mode="after")
+    def _generation_is_used(self) -> Candidate:
+        if self.generation and self.scorer != "generate":
+            raise ValueError("generation: has no use without scorer: generate")
+        return self
+
+    @property
+    def writes(self) -> Generation | None:
+        """How it writes its answers; None where it does not."""
+        return (self.generation or Generation()) if self.scorer == "generate" else None
 
 
 class ExamEntry(Config):
@@ -94,6 +111,12 @@ class Suite(Config):
     def _one_remedy(self) -> Suite:
         if fault := orders_fault(self.permutations, self.debias):
             raise ValueError(fault)
+        writing = [one.name for one in self.candidates if one.writes]
+        if writing and (self.permutations > 1 or self.debias != "none"):
+            raise ValueError(
+                f"{', '.join(writing)}: scorer generate answers in the row's own order; leave "
+                "permutations and debias out, or give it a suite of its own"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,12 +19,14 @@ from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
 from solution.base import Run, UserError, open_run
+from solution.explore.generative import generate_in_parts
 from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.explore.parts import Log, score_in_parts
 from solution.models import load
 from solution.scoring import ScoreCache, trained_rows, write_predictions
 
 PARTS = "parts"
+TEXTS = "texts.jsonl"
 CACHE = ".scores.sqlite"
 MEMORY = (
     "out of memory: take a smaller model, `quantization: 4bit`, a smaller batch_tokens "
@@ -91,7 +93,12 @@ def _score_candidate(job: Job, log: Log) -> None:
     # Beside the runs, so that a changed exam or prompt computes its changed rows only.
     made_by = {"inputs": _model_inputs(job), "dtype": loaded.dtype}
     cache = ScoreCache(job.place.with_name(CACHE), made_by)
-    scored, measured = score_in_parts(loaded, cache, job, run.work / PARTS, log)
+    parts = run.work / PARTS
+    if job.generation:
+        texts = run.work / TEXTS
+        scored, measured = generate_in_parts(loaded, cache, job, parts, texts=texts, log=log)
+    else:
+        scored, measured = score_in_parts(loaded, cache, job, parts, log)
     produced_by = {
         "model": job.reference.model_dump(),
         "run": run.fingerprint,

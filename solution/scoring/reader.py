@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -80,6 +80,24 @@ class Reader:
         if self.head.bias is not None:
             logits += self.head.bias[tokens].float()
         return _finished(logits, self.model.config)
+
+    def pieces(self, states: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
+        """The float32 logits of states (n, hidden) for `size` tokens after another.
+
+        Gives (first token, logits (n, at most size)), computed in the model's own dtype.
+        """
+        from torch.nn.functional import linear
+
+        if self.head is None:
+            yield 0, states.float()
+            return
+        weight, bias = self.head.weight, self.head.bias
+        states = states.to(weight.device)
+        for start in range(0, weight.shape[0], size):
+            stop = start + size
+            own = None if bias is None else bias[start:stop]
+            logits = linear(states, weight[start:stop], own).float()
+            yield start, _finished(logits, self.model.config)
 
 
 def reader_of(model: Any, ids: Tensor) -> Reader:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from solution.scoring.reader import Reader
 
-# Whole-vocabulary logits exist for so many positions at a time (154 MB at 150,000 tokens).
-LOGIT_ROWS = 256
+# Where an answer has several tokens, logits exist for so many positions and so many tokens of
+# the vocabulary at a time (16 MB in float32), whatever its size.
+LOGIT_ROWS, LOGIT_TOKENS = 256, 16384
 # What one read gave: its numbers, and whether its token was the likeliest of all.
 Read = tuple[list[float], bool]
 
@@ -97,13 +98,40 @@ def _answers(
     places = list(by_state)
     for first in range(0, len(places), LOGIT_ROWS):
         some = places[first : first + LOGIT_ROWS]
-        logits = reader.logits(states[torch.tensor(some, device=states.device)])
         members = [(row, i) for row, place in enumerate(some) for i in by_state[place]]
-        row = torch.tensor([r for r, _ in members], device=logits.device)
-        token = torch.tensor([tokens[i] for _, i in members], device=logits.device)
-        own = logits[row, token]
-        likely = (own == logits.amax(-1)[row]).tolist()
-        values = (own.double() - logits.logsumexp(-1).double()[row]).tolist()
+        values, likely = _against_all(
+            reader,
+            states[torch.tensor(some, device=states.device)],
+            [row for row, _ in members],
+            [tokens[i] for _, i in members],
+        )
         for (_, i), value, likeliest in zip(members, values, likely, strict=True):
             found[i] = ([value], likeliest)
     return (found[i] for i in range(len(at)))
+
+
+def _against_all(
+    reader: Reader, states: Tensor, rows: Sequence[int], tokens: Sequence[int]
+) -> tuple[list[float], list[bool]]:
+    """For each (row of states, token) its log-probability, and whether it is the likeliest.
+
+    The vocabulary passes by in pieces: what is kept of each row is its largest logit and the
+    sum of exponentials so far (as in Milakov and Gimelshein 2018, "Online normalizer").
+    """
+    import torch
+
+    top = total = own = None
+    for start, logits in reader.pieces(states, LOGIT_TOKENS):
+        at = torch.tensor(rows, device=logits.device)
+        wanted = torch.tensor(tokens, device=logits.device) - start
+        here = (wanted >= 0) & (wanted < logits.shape[1])
+        given = logits[at, wanted.clamp(0, logits.shape[1] - 1)]
+        largest, piece = logits.amax(-1), logits.logsumexp(-1).double()
+        if top is None or total is None or own is None:
+            top, total, own = largest, piece, given
+        else:
+            top, total = torch.maximum(top, largest), torch.logaddexp(total, piece)
+            own = torch.where(here, given, own)
+    assert top is not None and total is not None and own is not None, "a vocabulary has tokens"
+    likely = (own == top[at]).tolist()
+    return (own.double() - total[at]).tolist(), likely

@@ -7,12 +7,20 @@ from solution.exam import Question
 
 def slow_log_likelihoods(model, tokenizer, prompt, question, end=()):
     """log P(answer | prompt) for each choice, normalised over the row's own choices."""
+    before = tokenizer(prompt.text(question, tokenizer), add_special_tokens=False).input_ids
+    answers = (
+        tokenizer(answer, add_special_tokens=False).input_ids + list(end)
+        for answer in prompt.answers(question)
+    )
+    return slow_ids(model, before, answers)
+
+
+def slow_ids(model, before, answers):
+    """The same from token ids: what comes before, and each answer with all that ends it."""
     import torch
 
-    before = tokenizer(prompt.text(question, tokenizer), add_special_tokens=False).input_ids
-    sums = []
-    for answer in prompt.answers(question):
-        after = tokenizer(answer, add_special_tokens=False).input_ids + list(end)
+    sums, before = [], list(before)
+    for after in map(list, answers):
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([before + after])).logits[0].double()
         own = logits.log_softmax(-1)[len(before) - 1 : -1]

@@ -1,0 +1,184 @@
+"""Candidates that answer in words, and suites that ask in several orders, from end to end."""
+
+import csv
+import json
+import shutil
+
+import pytest
+import yaml
+
+from solution.cli import main
+from solution.exam import load_prompt, read_exam, write_exam
+from solution.explore import worker
+from solution.explore.job import Job, without_answers
+from solution.models import ModelReference
+from solution.scoring import Generation, read_predictions
+
+HOW = Generation(max_new_tokens=6)
+
+
+def a_job(embedded, place, generation=HOW, count=40):
+    questions = read_exam(embedded / "test.csv").questions[:count]
+    return Job(
+        name="tiny",
+        place=place,
+        reference=ModelReference(model=str(embedded / "models" / "tiny-s"), dtype="float32"),
+        prompt=load_prompt("embedded"),
+        questions=without_answers(questions),
+        batch_tokens=4096,
+        generation=generation,
+    )
+
+
+def attempt(job):
+    job.place.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("a", encoding="utf-8") as stream:
+        return worker.attempt(job, stream)
+
+
+def lines(job):
+    text = (job.place / "texts.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def written(embedded, tmp_path_factory):
+    """A whole run of a model that has learnt to answer with a number."""
+    job = a_job(embedded, tmp_path_factory.mktemp("w") / "out" / "tiny")
+    assert attempt(job) == ""
+    return job
+
+
+def test_a_model_that_answers_with_numbers_is_read_and_agrees_with_its_probabilities(
+    written, embedded, tmp_path
+):
+    metrics = json.loads((written.place / "metrics.json").read_text())
+    assert metrics["texts"] == 40 and metrics["fallback_rows"] <= 4
+    texts = lines(written)
+    assert [one["id"] for one in texts] == [q.id for q in written.questions]
+    counts = [sum(one["outcome"] == o for one in texts) for o in ("unparsed", "refused")]
+    assert counts == [metrics["unparsed"], metrics["refused"]]
+    job = a_job(embedded, tmp_path / "out" / "tiny", generation=None)
+    assert attempt(job) == ""
+    by_words, by_numbers = (
+        [row.answer for row in read_predictions(j.place / "predictions.parquet")]
+        for j in (written, job)
+    )
+    same = sum(a == b for a, b in zip(by_words, by_numbers, strict=True))
+    assert same >= 38
+
+
+def test_a_run_that_was_broken_off_goes_on_and_gives_the_same(written, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from solution.explore import generative
+
+    job = replace(written, place=tmp_path / "out" / "tiny")
+    calls, answer = [], generative._answer
+
+    def breaks(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("stopped")
+        return answer(*arguments)
+
+    monkeypatch.setattr(generative, "_answer", breaks)
+    assert "stopped" in attempt(job)
+    assert not job.place.exists()
+    assert attempt(job) == ""
+    assert len(calls) == 3, "the first part was not written again"
+    for file in ("texts.jsonl",):
+        assert (job.place / file).read_bytes() == (written.place / file).read_bytes()
+    rows = [read_predictions(j.place / "predictions.parquet") for j in (job, written)]
+    assert rows[0] == rows[1]
+
+
+def test_texts_once_written_are_kept_for_another_exam(written, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    folder = shutil.copytree(written.place.parent, tmp_path / "out")
+    job = replace(written, place=folder / "other", questions=written.questions[:20])
+    monkeypatch.setattr("solution.explore.generative.generate", None)
+    assert attempt(job) == ""
+    assert [one["text"] for one in lines(job)] == [one["text"] for one in lines(written)[:20]]
+
+
+def test_rows_without_an_answer_fall_back_on_probability(world, tmp_path):
+    """Random weights write nonsense; three samples a question are drawn and voted upon."""
+    write_exam(world.folder / "ten.csv", world.questions[:10])
+    how = {"max_new_tokens": 4, "samples": 3, "temperature": 1.0}
+    babbler = {"name": "babbler", "model": str(world.folder / "a"), "scorer": "generate"}
+    suite = world.suite("words", [babbler | {"generation": how}])
+    done = world.run(suite, tmp_path / "out", "--exam", str(world.folder / "ten.csv"))
+    assert done.status == 0, done.stderr
+    with (tmp_path / "out" / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert int(row["unparsed"]) + int(row["cut_off"]) + int(row["refused"]) >= 25
+    assert int(row["fallback_rows"]) >= 5 and row["status"] == "scored"
+    assert "unparsed/cut off/refused" in done.stdout
+
+
+def test_orders_of_the_choices_reach_leaderboard_and_metrics(world, tmp_path):
+    write_exam(world.folder / "ten.csv", world.questions[:10])
+    published = {"public": 0.6, "private": 0.2, "source": "x"}
+    entry = {"name": "a", "model": str(world.folder / "a"), "published": published}
+    exam = ["--exam", str(world.folder / "ten.csv")]
+    suite = world.suite("orders", [entry, "b"])
+    done = world.run(suite, tmp_path / "out", *exam, "--permutations", "4")
+    assert done.status == 0, done.stderr
+    with (tmp_path / "out" / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["model"]: row for row in csv.DictReader(stream)}
+    assert 0 <= float(rows["a"]["order_changes"]) <= 1
+    assert sum(map(int, rows["a"]["order_positions"].split("/"))) == 40
+    assert "Places over all orders: key" in done.stdout and "p (Holm)" in done.stdout
+    assert 0 < float(rows["a"]["p_published"]) <= 1
+    assert any(row["p_best_holm"] for row in rows.values())
+    metrics = json.loads((tmp_path / "out" / "a" / "metrics.json").read_text())
+    assert metrics["orders"] == 40
+    assert f"{metrics['order_changes']:.6f}" == rows["a"]["order_changes"]
+    debiased = world.run(suite, tmp_path / "out", *exam, "--debias", "pride")
+    assert debiased.status == 0, debiased.stderr
+    prior = json.loads((tmp_path / "out" / "a" / "metrics.json").read_text())["place_prior"]
+    assert all(sum(shares) == pytest.approx(1) for shares in prior.values())
+
+
+def words(**more):
+    return {"name": "a", "model": "some/model", "scorer": "generate"} | more
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"permutations": 0}, ["permutations", "from 1 to 120"]),
+        ({"permutations": "many"}, ["permutations"]),
+        ({"permutation": 3}, ["permutation", "unknown key", "permutations"]),
+        ({"debias": "pryde"}, ["debias", "pride"]),
+        ({"debias": "pride", "permutations": 3}, ["take one of the two"]),
+        ({"candidates": [words()], "permutations": 3}, ["a: scorer generate", "own order"]),
+        ({"candidates": [words(scorer="guess")]}, ["scorer", "generate"]),
+        ({"candidates": [words(generation={"budget": 3})]}, ["generation.budget", "unknown"]),
+        ({"candidates": [words(generation={"max_new_tokens": 0})]}, ["max_new_tokens"]),
+        ({"candidates": [words(generation={"samples": 5})]}, ["set temperature"]),
+        (
+            {"candidates": [words(scorer="probability", generation={"samples": 1})]},
+            ["no use without scorer: generate"],
+        ),
+    ],
+)
+def test_faulty_options_are_named(changes, parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    suite = {
+        "name": "mine",
+        "exams": [{"name": "e", "exam": "exam.csv"}],
+        "candidates": [{"name": "a", "model": "some/model"}],
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(suite | changes, allow_unicode=True))
+    assert main(["explore", "--suite", "mine.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in parts), said
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_a_budget_beyond_the_models_length_is_named(embedded, tmp_path):
+    job = a_job(embedded, tmp_path / "out" / "tiny", Generation(max_new_tokens=8100), 2)
+    assert "max_new_tokens: 8100 leaves no room" in attempt(job)
