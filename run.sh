@@ -14,6 +14,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   doctor      what this machine can run, and why not the rest
   explore     score candidate models on exams and rank them
   finetune    tune a model and write a submission
+  plan        the memory that a fine-tuning needs, before anything is downloaded
   kowiki      make passages and questions of a Korean Wikipedia dump
   predict     answer one exam with one model
   harness     lm-evaluation-harness with this project's engine as model exam-qa

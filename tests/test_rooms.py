@@ -18,6 +18,8 @@ ROOMS = [
     "finetune",
     "submit",
     "report",
+    "cli_submit",
+    "cli_kowiki",
     "cli",
 ]
 # explore and finetune stand side by side: neither imports the other.
@@ -70,6 +72,7 @@ HELP = [
     ["doctor"],
     ["explore"],
     ["finetune"],
+    ["plan"],
     ["predict"],
     ["kowiki"],
     ["kowiki", "build"],

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from dataclasses import replace
 
 from solution.exam.question import Question
+
+# For each place the choice (from 0) that stands there.
+Order = tuple[int, ...]
 
 # Choices that speak of other choices, or of the order itself, mean something else elsewhere.
 # A row too many here stays in its order, which does no harm; one too few would be wrong.
@@ -31,9 +35,38 @@ def shuffle_choices(question: Question, rng: random.Random) -> Question:
 
     A question with a choice that refers to others comes back as it is.
     """
-    if any(REFERRING.search(choice) for choice in question.choices):
+    if _refers(question):
         return question
     order = list(range(len(question.choices)))
     rng.shuffle(order)
+    return in_order(question, tuple(order))
+
+
+def choice_orders(question: Question, count: int) -> list[Order]:
+    """The first `count` orders of a question's choices, its own one first.
+
+    The rotations come first (after all of them each choice has stood at each place once), then
+    others drawn from the question's id. Fewer where no more exist; its own alone where a choice
+    refers to others. A smaller `count` gives the beginning of the same list.
+    """
+    size = len(question.choices)
+    own = tuple(range(size))
+    if _refers(question):
+        return [own]
+    orders = [own[first:] + own[:first] for first in range(min(size, count))]
+    rng = random.Random(question.id)
+    while len(orders) < min(count, math.factorial(size)):
+        drawn = tuple(rng.sample(own, size))
+        if drawn not in orders:
+            orders.append(drawn)
+    return orders
+
+
+def in_order(question: Question, order: Order) -> Question:
+    """The question with its choices in this order, its answer following."""
     answer = None if question.answer is None else order.index(question.answer - 1) + 1
     return replace(question, choices=tuple(question.choices[i] for i in order), answer=answer)
+
+
+def _refers(question: Question) -> bool:
+    return any(REFERRING.search(choice) for choice in question.choices)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.base import UserError, note, open_run
-from solution.explore.job import PREDICTIONS, Job
+from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.scoring import Scored, read_predictions
 
 
@@ -42,7 +42,7 @@ def outcome_of(job: Job) -> Outcome:
         note(f"{job.name}: nothing has changed, its finished run is used again")
     else:
         note(f"{job.name}: scoring {len(job.questions)} questions")
-        reason = _run_worker(job)
+        reason = run_worker("solution.explore.worker", job)
         with suppress(OSError):  # stays where an attempt left something to go on from
             run.work.rmdir()
         if reason:
@@ -63,18 +63,23 @@ def _finished(job: Job) -> Outcome:
 
 
 def _failed(job: Job, reason: str) -> Outcome:
+    return Outcome(job.name, reason=keep_failure(job, reason))
+
+
+def keep_failure(job: Logged, reason: str) -> str:
+    """Set the log aside, tell the reason, and give it on one line."""
     if job.log.exists():
         job.log.replace(job.failed_log)
     reason = " ".join(reason.split())
     note(f"{job.name}: failed: {reason}")
-    return Outcome(job.name, reason=reason)
+    return reason
 
 
-def _run_worker(job: Job) -> str:
+def run_worker(module: str, job: Logged) -> str:
     """Run one worker to its end, or end it where we are interrupted; return why it failed."""
-    job.place.parent.mkdir(parents=True, exist_ok=True)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "solution.explore.worker"],
+        [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,7 +107,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def _reason(job: Job, status: int, said: str) -> str:
+def _reason(job: Logged, status: int, said: str) -> str:
     if status == 0:
         return ""
     log = f"the log is {_shown(job.failed_log)}" if job.log.exists() else "see the lines above"

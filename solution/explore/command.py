@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from solution.base import UserError, atomic_write, find, write_json
 from solution.exam import Prompt, load_prompt
+from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
 from solution.explore.candidates import Outcome, outcome_of
 from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
+from solution.explore.lock import alone
+from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
 from solution.kowiki import with_contexts
 
@@ -25,20 +26,29 @@ def explore(
     solution: Path | None,
     out: Path | None,
     overrides: Sequence[str],
+    *,
+    data: Path | None = None,
 ) -> str:
     """Score the candidates of a suite and return the table; files go to runs/explore/<suite>/.
 
     `exam` (with `solution`, or holding its own answers) replaces the suite's exams. Candidates
     whose inputs have not changed are not scored again. Several exams get a folder each.
+    A suite of benchmarks takes `data`, a folder of local files, in place of exams.
     Raises UserError for faulty input before anything is written, and where nothing was scored.
     """
+    if is_benchmark_suite(suite):
+        if exam is not None or solution is not None:
+            raise UserError(f"suite {suite} has tasks, no exams: it takes --data, not --exam.")
+        return explore_benchmarks(suite, data, out, overrides)
+    if data is not None:
+        raise UserError(f"suite {suite} has exams, no tasks: it takes --exam, not --data.")
     plan = load_suite(suite, overrides)
     prompts = {c.name: load_prompt(c.prompt or plan.prompt) for c in plan.candidates}
     keys = _keys(plan, exam, solution)
     home = out or Path("runs") / "explore" / folder_name(plan.name)
     tables: list[str] = []
     outcomes: list[Outcome] = []
-    with _alone(home):
+    with alone(home):
         for name, key in keys.items():
             folder = home if len(keys) == 1 else home / folder_name(name)
             table, here = _rank(plan, prompts, key, folder)
@@ -87,6 +97,7 @@ def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:
     if outcome.measured is None:
         return
     earned = figures(key, [(answer,) for answer in outcome.answers])
+    earned |= order_effect(key.questions, key.answers, outcome.scored or [])
     whole = outcome.measured | earned | {"exam": key.exam.name}
     if whole != outcome.measured:
         write_json(folder / folder_name(outcome.name) / "metrics.json", whole)
@@ -104,22 +115,6 @@ def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Pa
         prompt=prompt,
         questions=questions,
         batch_tokens=plan.batch_tokens,
+        permutations=plan.permutations,
+        debias=plan.debias,
     )
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Hold the folder against a second explore; a killed one holds it no longer."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        stream = (home / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"{home}: cannot be written ({error.strerror}). Give --out.") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"{home}: another explore is at work there. Wait for it, or give another --out."
-            ) from error
-        yield

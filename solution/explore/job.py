@@ -6,14 +6,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from solution import __version__
 from solution.base import fingerprint
 from solution.exam import Prompt, Question
 from solution.models import ModelReference, weights_fingerprint
+from solution.scoring import Debias
 
 PREDICTIONS = "predictions.parquet"
+
+
+class Logged(Protocol):
+    """What every job of a worker has: a name, files for its log, and itself as one line."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def log(self) -> Path: ...  # noqa: D102
+    @property
+    def failed_log(self) -> Path: ...  # noqa: D102
+    def to_json(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,8 @@ class Job:
     prompt: Prompt
     questions: tuple[Question, ...]
     batch_tokens: int
+    permutations: int = 1
+    debias: Debias = "none"
 
     @property
     def log(self) -> Path:
@@ -49,6 +64,7 @@ class Job:
             "model": self.reference.model_dump(),
             "weights": weights_fingerprint(self.reference),
             "prompt": self.prompt.model_dump(mode="json"),
+            **self._manner(),
             "questions": {"number": len(asked), "sha256": fingerprint(asked)},
         }
 
@@ -61,8 +77,13 @@ class Job:
             "prompt": self.prompt.model_dump(mode="json"),
             "questions": [asdict(question) for question in self.questions],
             "batch_tokens": self.batch_tokens,
+            **self._manner(),
         }
         return json.dumps(value)
+
+    def _manner(self) -> dict[str, Any]:
+        """How the questions are put."""
+        return {"permutations": self.permutations, "debias": self.debias}
 
     @staticmethod
     def from_json(text: str) -> Job:
@@ -76,6 +97,8 @@ class Job:
             prompt=Prompt.model_validate(value["prompt"]),
             questions=tuple(Question(**row) for row in rows),
             batch_tokens=value["batch_tokens"],
+            permutations=value["permutations"],
+            debias=value["debias"],
         )
 
 

@@ -11,13 +11,18 @@ from solution.base import aligned, atomic_write, markdown
 from solution.explore.baselines import RANDOM, baselines
 from solution.explore.candidates import Outcome
 from solution.explore.key import Key, credits_of, figures
+from solution.explore.notes import SAME, SCORED, WAITING, Row, notes_on
 from solution.explore.statistics import (
     calibration_error,
+    holm,
+    implied_count,
     mcnemar,
     most_common,
+    order_effect,
     positions,
+    two_shares,
 )
-from solution.explore.suite import Candidate, Suite
+from solution.explore.suite import Candidate, Published, Suite
 
 COLUMNS = (
     "model",
@@ -33,19 +38,23 @@ COLUMNS = (
     "peak_memory_gib",
     "status",
     "p_best",
+    "p_best_holm",
     "most_common_answer",
     "most_common_share",
     "truncated_rows",
     "published_public",
     "published_private",
+    "p_published",
     "calibration_error",
     "positions",
+    "order_changes",
+    "order_positions",
+    "order_key_positions",
+    "unparsed",
+    "cut_off",
+    "refused",
+    "fallback_rows",
 )
-SCORED, WAITING = "scored", "not scored yet"
-SAME = 0.05
-CONSTANT = 0.95
-
-Row = dict[str, Any]
 
 
 def leaderboard(suite: Suite, key: Key, outcomes: Sequence[Outcome]) -> list[Row]:
@@ -80,11 +89,11 @@ def text(suite: Suite, key: Key, rows: Sequence[Row], *, as_markdown: bool = Fal
     cells = [[_cell(row, name) for name in shown.values()] for row in [*rows, *base]]
     header = list(shown)
     if as_markdown:
-        notes = "\n".join(f"- {line}" for line in _notes(rows, base, key))
+        notes = "\n".join(f"- {line}" for line in notes_on(rows, base, key))
         return f"## {_heading(suite, key)}\n\n{markdown(header, cells)}\n\n{notes}\n"
     lines = aligned(header, cells).split("\n")
     lines.insert(2 + len(rows), lines[1])  # a rule between candidates and baselines
-    return "\n".join([_heading(suite, key), "", *lines, "", *_notes(rows, base, key)])
+    return "\n".join([_heading(suite, key), "", *lines, "", *notes_on(rows, base, key)])
 
 
 def _baseline_rows(key: Key) -> list[Row]:
@@ -113,12 +122,32 @@ def _row(candidate: Candidate, key: Key, outcome: Outcome | None) -> Row:
     right = [credit == 1 for credit in credits_of(key, guesses)]
     row["calibration_error"] = calibration_error(sure, right)
     row["positions"] = positions(outcome.answers)
+    row |= order_effect(key.questions, key.answers, outcome.scored or [])
+    if candidate.published:
+        row["p_published"] = _against(candidate.published, key, right)
     row["most_common_answer"], row["most_common_share"] = most_common(outcome.answers)
     return row | {"status": SCORED}
 
 
+def _against(published: Published, key: Key, right: Sequence[bool]) -> float | None:
+    """The p-value that we are as good as what was published; None where that is no count.
+
+    The published shares of both halves must be whole numbers of this exam's rows: else they
+    were measured on other ones.
+    """
+    counts = [
+        implied_count(share, key.usage.count(half))
+        for share, half in ((published.public, "Public"), (published.private, "Private"))
+    ]
+    known = [count for count in counts if count is not None]
+    return two_shares(sum(right), sum(known), len(right)) if len(known) == 2 else None
+
+
 def _compare(rows: Sequence[Row], key: Key, outcomes: dict[str, Outcome]) -> None:
-    """Add to each scored row but the first the p-value that it is as good as the first."""
+    """Add to each scored row but the first the p-value that it is as good as the first.
+
+    And the same by Holm, over all candidates that are compared.
+    """
     right = {
         row["model"]: [
             c == 1 for c in credits_of(key, [(a,) for a in outcomes[row["model"]].answers])
@@ -126,9 +155,10 @@ def _compare(rows: Sequence[Row], key: Key, outcomes: dict[str, Outcome]) -> Non
         for row in rows
         if row["status"] == SCORED
     }
-    for row in rows[1:]:
-        if row["status"] == SCORED:
-            row["p_best"] = mcnemar(right[rows[0]["model"]], right[row["model"]])
+    others = [row for row in rows[1:] if row["status"] == SCORED]
+    values = [mcnemar(right[rows[0]["model"]], right[row["model"]]) for row in others]
+    for row, value, raised in zip(others, values, holm(values), strict=True):
+        row["p_best"], row["p_best_holm"] = value, raised
 
 
 def _columns_shown(key: Key, rows: Sequence[Row]) -> dict[str, str]:
@@ -144,11 +174,16 @@ def _columns_shown(key: Key, rows: Sequence[Row]) -> dict[str, str]:
     shown |= {subject: f"accuracy_{subject}" for subject in key.subjects}
     shown |= {
         "p (best)": "p_best",
+        "p (Holm)": "p_best_holm",
         "q/s": "questions_per_second",
         "GiB": "peak_memory_gib",
     }
     if any("published_public" in row for row in rows):
-        shown["published"] = "published"
+        shown |= {"published": "published", "p (published)": "p_published"}
+    if any("order_changes" in row for row in rows):
+        shown["order changes"] = "order_changes"
+    if any("unparsed" in row for row in rows):
+        shown["unparsed/cut off/refused"] = "generated"
     return shown | {"status": "status"}
 
 
@@ -159,8 +194,10 @@ def _cell(row: Row, name: str) -> str:
         return f"{row['published_public']:.4f} / {row['published_private']:.4f}"
     if name == "status":
         return str(row["status"]).partition(":")[0]
+    if name == "generated" and "unparsed" in row:
+        return "/".join(str(row[part]) for part in ("unparsed", "cut_off", "refused"))
     value = row.get(name)
-    if name == "p_best" and value is not None:
+    if name.startswith("p_") and value is not None:
         return f"{'≈ ' if value >= SAME else ''}{value:.3f}"
     return _number(value, 2 if name in ("questions_per_second", "peak_memory_gib") else 4)
 
@@ -177,44 +214,3 @@ def _heading(suite: Suite, key: Key) -> str:
         f"{suite.name} on {key.exam.name}: {len(key.questions)} questions on "
         f"{len(set(key.groups))} passages; {public} public, {len(key.usage) - public} private"
     )
-
-
-def _notes(rows: Sequence[Row], base: Sequence[Row], key: Key) -> list[str]:
-    notes = [
-        "95 % interval: Student's t, questions of one passage counted together. p (best): "
-        f"exact McNemar test against the first row; ≈ (p ≥ {SAME}): the order may be chance.",
-        "q/s: questions a second; GiB: the most memory held. Baselines know no language: the "
-        "key's most frequent answer, chance, the longest choice, the choice whose words share "
-        "most letter pairs with the passage.",
-    ]
-    if any(row["status"] == SCORED for row in rows):
-        notes.append(_positions(rows, key))
-    best = max(base, key=lambda row: float(row["accuracy"]))
-    for row in rows:
-        notes += _warnings(row, best)
-    return notes
-
-
-def _positions(rows: Sequence[Row], key: Key) -> str:
-    """Where the answers stand, by the key and by each candidate."""
-    own = "; ".join(f"{row['model']} {row['positions']}" for row in rows if "positions" in row)
-    return f"Answers at choice 1/2/…: key {positions(key.answers)}; {own}"
-
-
-def _warnings(row: Row, best: Row) -> list[str]:
-    name = row["model"]
-    if row["status"] != SCORED:
-        return [f"{name}: {row['status']}"]
-    warnings = []
-    if row["most_common_share"] >= CONSTANT:
-        warnings.append(
-            f"{name}: answers {row['most_common_answer']} to {row['most_common_share']:.0%} of "
-            "the questions, so its score says little but how often that is right"
-        )
-    if row["accuracy"] <= best["accuracy"]:
-        warnings.append(f"{name}: no better than the baseline '{best['model']}'")
-    if row.get("truncated_rows"):
-        warnings.append(
-            f"{name}: {row['truncated_rows']} questions were too long and lost passage text"
-        )
-    return warnings

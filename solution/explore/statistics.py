@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+from typing import Any
+
+from solution.exam import Question, choice_orders
+from solution.scoring import Scored
 
 CONFIDENCE = 0.95
 BINS = 10
@@ -71,6 +75,34 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """The p-values of one family of tests, each raised so that all hold at once (Holm 1979)."""
+    adjusted = [0.0] * len(values)
+    reached = 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        reached = max(reached, min(1.0, (len(values) - rank) * values[i]))
+        adjusted[i] = reached
+    return adjusted
+
+
+def implied_count(share: float, rows: int) -> int | None:
+    """How many of `rows` a share printed with four digits stands for; None where no number."""
+    count = round(share * rows)
+    return count if rows and abs(count / rows - share) < 5.001e-5 else None
+
+
+def two_shares(first: int, second: int, rows: int) -> float:
+    """The p-value that two candidates of which only right counts are known are equally good.
+
+    Fisher's exact test, `rows` answers each. Who was right where is not known, so the two count
+    as independent: on the same rows that is careful (paired answers mostly agree).
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[first, rows - first], [second, rows - second]]
+    return float(fisher_exact(table).pvalue)
+
+
 def macro_f1(key: Sequence[int], guesses: Sequence[Sequence[int]]) -> float:
     """The mean of the F1 scores of the answer numbers, by scikit-learn.
 
@@ -116,3 +148,32 @@ def positions(answers: Sequence[int]) -> str:
     """How often each choice is the answer, from the first on: '40/35/25'."""
     counts = Counter(answers)
     return "/".join(str(counts[choice]) for choice in range(1, max(answers) + 1))
+
+
+def order_effect(
+    questions: Sequence[Question], key: Sequence[int], scored: Sequence[Scored]
+) -> dict[str, Any]:
+    """How the answers hang on the order of the choices; nothing where one order was asked.
+
+    `order_changes`: the share of the questions asked in several orders whose answer is not the
+    same choice in all of them. `order_positions` and `order_key_positions`: how often the
+    answer, and the right choice, stood at each place over all these orders ('40/35/25').
+    """
+    picked: list[int] = []
+    right: list[int] = []
+    changed: list[bool] = []
+    for question, answer, one in zip(questions, key, scored, strict=True):
+        if not one.by_order:
+            continue
+        changed.append(len(set(one.by_order)) > 1)
+        orders = choice_orders(question, len(one.by_order))
+        for order, choice in zip(orders, one.by_order, strict=True):
+            picked.append(order.index(choice - 1) + 1)
+            right.append(order.index(answer - 1) + 1)
+    if not changed:
+        return {}
+    return {
+        "order_changes": mean(changed),
+        "order_positions": positions(picked),
+        "order_key_positions": positions(right),
+    }

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from solution.base import Config, load_config, shipped
 from solution.kowiki import Retrieve
 from solution.models import ModelReference
+from solution.scoring import Debias, orders_fault
 
 TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
@@ -43,19 +44,24 @@ class Published(Config):
     source: str
 
 
-class Candidate(ModelReference):
-    """One model to be scored: where it is, how to load it, and, if need be, its own prompt."""
+class Entrant(ModelReference):
+    """One model to be scored: where it is and how to load it."""
 
     name: Name
-    prompt: str | None = None
-    retrieve: Retrieve | None = None
-    """Which questions this candidate sees with a wiki's passages."""
-    published: Published | None = None
 
     @property
     def reference(self) -> ModelReference:
         """The model alone, without what the suite says about it."""
         return ModelReference(**self.model_dump(include=set(ModelReference.model_fields)))
+
+
+class Candidate(Entrant):
+    """A model for exams, with its own prompt if need be."""
+
+    prompt: str | None = None
+    retrieve: Retrieve | None = None
+    """Which questions this candidate sees with a wiki's passages."""
+    published: Published | None = None
 
 
 class ExamEntry(Config):
@@ -73,6 +79,10 @@ class Suite(Config):
     description: str = ""
     prompt: str = "contest"
     batch_tokens: int = Field(default=16384, ge=1)
+    permutations: int = 1
+    """Orders of the choices that every question is asked in; the mean probability counts."""
+    debias: Debias = "none"
+    """`pride` takes out what a model likes of a place, whatever stands there."""
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
     retrieve: Retrieve | None = None
@@ -81,19 +91,29 @@ class Suite(Config):
     candidates: list[Candidate] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Suite:
-        for kind, entries in (("exams", self.exams), ("candidates", self.candidates)):
-            seen: dict[str, str] = {}
-            for entry in entries:
-                # Some file systems take A and a for one name.
-                folder = folder_name(entry.name).casefold()
-                if folder in seen:
-                    raise ValueError(
-                        f"{kind}: {seen[folder]!r} and {entry.name!r} would share one folder; "
-                        "give each a name of its own"
-                    )
-                seen[folder] = entry.name
+    def _one_remedy(self) -> Suite:
+        if fault := orders_fault(self.permutations, self.debias):
+            raise ValueError(fault)
         return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Suite:
+        check_names("exams", [entry.name for entry in self.exams])
+        check_names("candidates", [candidate.name for candidate in self.candidates])
+        return self
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Raise ValueError where two names would share one folder."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folder = folder_name(name).casefold()  # some file systems take A and a for one name
+        if folder in seen:
+            raise ValueError(
+                f"{kind}: {seen[folder]!r} and {name!r} would share one folder; "
+                "give each a name of its own"
+            )
+        seen[folder] = name
 
 
 def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:

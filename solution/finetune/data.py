@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,13 @@ from solution.exam import (
     shuffle_choices,
     split_validation,
     with_answers,
+)
+from solution.finetune.instructions import (
+    NO_INSTRUCTIONS,
+    Instruction,
+    InstructionSets,
+    fitting,
+    read_instructions,
 )
 from solution.finetune.mix import NONE, Wiki, drawn, read_wiki, text_row
 from solution.finetune.packing import NOT_SUPERVISED, Row, supervised_tokens
@@ -53,6 +61,9 @@ class Material:
     usage: dict[str, str]
     """Public or Private for each test question, where a solution says so."""
     wiki: Wiki = NONE
+    instructions: InstructionSets = NO_INSTRUCTIONS
+    held: tuple[Question, ...] = ()
+    """One fold's questions, to be answered and never trained on."""
 
     @property
     def key_known(self) -> bool:
@@ -67,6 +78,8 @@ class Rows:
     dataset: Dataset
     truncated: int
     """Training questions that lost passage text to fit (in any epoch)."""
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Instructions that were left out for their length, by (source, reason)."""
 
 
 def read_material(data: Data) -> Material:
@@ -75,23 +88,26 @@ def read_material(data: Data) -> Material:
     Raises UserError for a faulty file, for a test row that stands in the training file, and
     where no such split exists.
     """
-    train = read_exam(find(data.train), answers=True)
     test = read_exam(find(data.test))
-    questions = _without_test(train, test)
+    questions, whole = list[Question](), 0
+    if data.train is not None:
+        train = read_exam(find(data.train), answers=True)
+        questions, whole = _without_test(train, test), len(train)
     usage: dict[str, str] = {}
     if data.solution is not None:
         solution = read_solution(find(data.solution))
         test, usage = with_answers(test, solution), solution.usage
     kept, held = list(range(len(questions))), list[int]()
-    if data.validation_fraction:
+    if data.validation_fraction and questions:
         kept, held = split_validation(questions, data.validation_fraction, data.seed)
     return Material(
         train=tuple(questions[i] for i in kept),
         validation=tuple(questions[i] for i in held),
-        left_out=len(train) - len(questions),
+        left_out=whole - len(questions),
         test=test,
         usage=usage,
         wiki=read_wiki(data.kowiki, test),
+        instructions=read_instructions(data.instructions, test, data.seed),
     )
 
 
@@ -140,6 +156,8 @@ def build_rows(
     max_length: int,
     *,
     wiki: Wiki = NONE,
+    shown: Mapping[str, Question] | None = None,
+    instructions: Sequence[Instruction] = (),
 ) -> Rows:
     """The rows of all epochs in one dataset of `id`, `input_ids`, `labels`, in training order.
 
@@ -152,22 +170,26 @@ def build_rows(
     wanted = size * steps if steps else None
     rows: list[Row] = []
     truncated: set[str] = set()
+    told, dropped = fitting(instructions, tokenizer, end, max_length, NOT_SUPERVISED)
     for epoch in range(recipe.train.epochs):
         if wanted and len(rows) >= wanted:
             break
         asked, read = mixed(recipe, questions, wiki, epoch)
-        if wanted and not read:
+        asked = [_with_passages(recipe, q, shown or {}, epoch) for q in asked]
+        if wanted and not read and not told:
             asked = asked[: wanted - len(rows)]
         encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         both = zip(encoded, asked, strict=True)
-        drawn = [supervised(row, question.answer, end) for row, question in both]
-        if read:
+        whole = recipe.train.loss == "all"
+        drawn = [supervised(row, question.answer, end, whole=whole) for row, question in both]
+        if read or told:
             texts = [text_row(text, tokenizer, end, max_length) for text in read]
             drawn += [_row(f"wiki/{epoch}/{i}", *pair) for i, pair in enumerate(texts)]
+            drawn += [_row(f"instruction/{i}", *pair) for i, pair in enumerate(told)]
             random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(drawn)
         rows += drawn
-    return Rows(_dataset(rows[:wanted], size), len(truncated))
+    return Rows(_dataset(rows[:wanted], size), len(truncated), dropped)
 
 
 def kept_rows(place: Path, build: Callable[[], Rows]) -> Rows:
@@ -179,9 +201,11 @@ def kept_rows(place: Path, build: Callable[[], Rows]) -> Rows:
         rows = build()
         with atomic_directory(folder) as work:
             rows.dataset.save_to_disk(work)
-            write_json(work / "counts.json", {"truncated": rows.truncated})
+            dropped = [[*key, count] for key, count in rows.dropped.items()]
+            write_json(work / "counts.json", {"truncated": rows.truncated, "dropped": dropped})
     counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
-    return Rows(load_from_disk(folder), counts["truncated"])
+    left_out = Counter({(source, reason): n for source, reason, n in counts["dropped"]})
+    return Rows(load_from_disk(folder), counts["truncated"], left_out)
 
 
 def mixed(
@@ -198,6 +222,19 @@ def mixed(
     return draw(recipe, [*questions, *asked], epoch), read
 
 
+def _with_passages(
+    recipe: Recipe, question: Question, shown: Mapping[str, Question], epoch: int
+) -> Question:
+    """The question with the paragraph that `shown` gives it, for the recipe's share of them."""
+    other, plan = shown.get(question.id), recipe.retrieve
+    if other is None or plan is None:
+        return question
+    drawn_for = random.Random(f"{recipe.data.seed}/{epoch}/{question.id}/passages")
+    if drawn_for.random() >= plan.in_training:
+        return question
+    return replace(question, paragraph=other.paragraph)
+
+
 def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Question]:
     """The questions of one epoch in its own order, with its own order of choices."""
     order = list(questions)
@@ -208,12 +245,16 @@ def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Ques
     return [shuffle_choices(q, random.Random(s)) for q, s in zip(order, seeds, strict=True)]
 
 
-def supervised(row: Encoded, answer: int | None, end: int) -> Row:
-    """The row of a question: its id, token ids and labels, which leave out the prompt."""
+def supervised(row: Encoded, answer: int | None, end: int, *, whole: bool = False) -> Row:
+    """The row of a question: its id, token ids and labels, which leave out the prompt.
+
+    `whole` supervises the prompt too.
+    """
     assert answer is not None, f"{row.id}: training questions were read with answers=True"
     target = [*row.answer_ids[answer - 1], end]
     prompt = list(row.prompt_ids)
-    return _row(row.id, prompt + target, [NOT_SUPERVISED] * len(prompt) + target)
+    masked = prompt if whole else [NOT_SUPERVISED] * len(prompt)
+    return _row(row.id, prompt + target, masked + target)
 
 
 def effective_batch(recipe: Recipe) -> int:

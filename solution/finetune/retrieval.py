@@ -10,8 +10,9 @@ from solution.base import write_json
 from solution.exam import Prompt, Question
 from solution.finetune.data import Material
 from solution.finetune.offline import Answers
+from solution.finetune.recipe import Retrieval
 from solution.finetune.scores import accuracies
-from solution.kowiki import Contexts, Retrieve, learn_gate, with_contexts
+from solution.kowiki import Contexts, learn_gate, with_contexts
 from solution.scoring import Scored
 
 GATE = "gate.json"
@@ -26,12 +27,25 @@ class Gated(NamedTuple):
     metrics: dict[str, Any]
 
 
-def retrieved(plan: Retrieve | None, material: Material, prompt: Prompt) -> dict[str, Contexts]:
+def retrieved(
+    plan: Retrieval | None, material: Material, prompt: Prompt
+) -> dict[str, Contexts]:
     """For each exam the questions with their passages; empty where the recipe has no plan."""
     if plan is None:
         return {}
     exams = {"validation": material.validation, "test": material.test.questions}
     return {label: with_contexts(q, plan, prompt, label=label) for label, q in exams.items()}
+
+
+def shown_in_training(
+    plan: Retrieval | None, material: Material, prompt: Prompt
+) -> dict[str, Question]:
+    """Training questions, of the exam and the wiki, with their passages; by id."""
+    if plan is None or not plan.in_training:
+        return {}
+    questions = (*material.train, *material.wiki.questions)
+    contexts = with_contexts(questions, plan, prompt, label="training")
+    return {q.id: q for q, f in zip(contexts.questions, contexts.found, strict=True) if f.hits}
 
 
 def shown(contexts: dict[str, Contexts]) -> dict[str, Sequence[Question]]:

@@ -6,15 +6,14 @@ import csv
 import json
 import math
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_directory, atomic_write, find, note, write_json
-from solution.exam import Prompt
+from solution.base import UserError, atomic_directory, atomic_write, note, write_json
+from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
@@ -31,6 +30,8 @@ from solution.finetune.data import (
     kept_rows,
     set_pad_token,
 )
+from solution.finetune.datacard import lengths
+from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.packing import NOT_SUPERVISED
 from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
@@ -40,7 +41,6 @@ from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
 
 LOGS = {True: "log.txt", False: "log-others.txt"}
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 
 def train_adapter(
@@ -51,6 +51,7 @@ def train_adapter(
     *,
     max_length: int,
     dtype: str,
+    shown: Mapping[str, Question] | None = None,
 ) -> None:
     """Tune the recipe's model and leave `work/adapter`, whole or not at all.
 
@@ -79,6 +80,8 @@ def train_adapter(
             tokenizer,
             max_length,
             wiki=material.wiki,
+            shown=shown or {},
+            instructions=material.instructions.rows,
         )
         held = encode(material.validation, prompt, tokenizer, max_length)
         with first_process_first(), redirect_stderr(screen):
@@ -88,7 +91,8 @@ def train_adapter(
         course = read_course(checkpoint) if checkpoint else Course()
         if not course.over:  # else killed between its last step and the adapter's place
             with enough_memory():
-                model = load_for_training(recipe, max_length, dtype)
+                model = load_model(recipe, max_length, dtype)
+                model = attach(recipe, model, max_length, place)
                 answers = [question.answer for question in material.validation]
                 score = (
                     partial(validation_score, model, held, answers, recipe) if held else None
@@ -124,42 +128,6 @@ def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
         )
 
 
-def load_for_training(recipe: Recipe, max_length: int, dtype: str) -> Any:
-    """The base model through Unsloth with a fresh LoRA adapter, which changes nothing yet."""
-    import torch
-    from unsloth import FastLanguageModel
-
-    reference = recipe.model
-    local = find(reference.model)
-    model, _ = FastLanguageModel.from_pretrained(
-        str(local) if local.is_dir() else reference.model,
-        revision=reference.revision,
-        max_seq_length=max_length,
-        dtype=getattr(torch, dtype),
-        load_in_4bit=reference.quantization == "4bit",
-        load_in_8bit=reference.quantization == "8bit",
-        trust_remote_code=reference.trust_remote_code,
-        use_exact_model_name=True,
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-    )
-    tuned = FastLanguageModel.get_peft_model(
-        model,
-        r=recipe.lora.r,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        use_rslora=recipe.lora.rslora,
-        target_modules=list(recipe.lora.target_modules),
-        bias="none",
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-        max_seq_length=max_length,
-    )
-    # As the recipe says it, so that an adapter that is passed on holds no path of this machine.
-    tuned.peft_config["default"].base_model_name_or_path = reference.model
-    return tuned
-
-
 def validation_score(
     model: Any, held: Sequence[Encoded], answers: Sequence[int | None], recipe: Recipe
 ) -> tuple[float, float]:
@@ -180,8 +148,7 @@ def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     course = read_course(last)
     best = last.with_name(f"adapter-{course.best.step}") if course.best else last
     with atomic_directory(work / "adapter") as folder:
-        for name in ADAPTER_FILES:
-            shutil.copy(best / name, folder)
+        finish(recipe, best, last, folder)
         write_json(folder / FACTS, facts(recipe, rows, course, last))
     write_steps(work / "steps.csv", last)
 
@@ -195,18 +162,23 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
     seen = min(steps * effective_batch(recipe), len(rows.dataset))
     labels = rows.dataset.select(range(seen))["labels"]
     keys = ("step", "loss", "learning_rate")
-    with safe_open(last / ADAPTER_FILES[0], framework="numpy") as weights:
-        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    shapes = list[list[int]]()
+    for path in last.glob("*model*.safetensors"):
+        with safe_open(path, framework="numpy") as weights:
+            shapes += [weights.get_slice(n).get_shape() for n in weights.keys()]  # noqa: SIM118
     return {
         "trainable_parameters": sum(math.prod(shape) for shape in shapes),
         "steps": steps,
         "steps_planned": state["max_steps"],
         "best_step": course.best.step if course.best else steps,
         "training_seconds": round(course.seconds, 1),
+        "training_minutes": round(course.seconds / 60, 2),
         "peak_memory_gib": round(course.peak_memory / 2**30, 3),
         "questions_read": seen,
         "supervised_tokens": sum(token != NOT_SUPERVISED for row in labels for token in row),
         "truncated_rows": rows.truncated,
+        "dropped": {f"{source}: {why}": n for (source, why), n in rows.dropped.items()},
+        "lengths": lengths(rows.dataset["input_ids"]),
         "skipped_steps": course.skipped_steps,
         "validation": [found.model_dump() for found in course.validation],
         "loss": [{key: e[key] for key in keys} for e in state["log_history"] if "loss" in e],

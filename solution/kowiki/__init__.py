@@ -5,6 +5,7 @@ from solution.kowiki.contexts import Contexts, Retrieve, retrieval_inputs, with_
 from solution.kowiki.decontaminate import leaking, nearest
 from solution.kowiki.gate import Gate, learn_gate, read_gate
 from solution.kowiki.index import Hit, Index, open_index
+from solution.kowiki.judge import Judge
 from solution.kowiki.objectives import articles_text, select_articles
 from solution.kowiki.passages import Passage, read_manifest, read_passages
 from solution.kowiki.questions import questions
@@ -16,6 +17,7 @@ __all__ = [
     "Gate",
     "Hit",
     "Index",
+    "Judge",
     "Passage",
     "Retrieve",
     "articles_text",

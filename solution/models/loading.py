@@ -55,6 +55,13 @@ def load(reference: ModelReference) -> LoadedModel:
     return LoadedModel(model, tokenizer, reference, device, dtype, length)
 
 
+def read_config(reference: ModelReference) -> Any:
+    """The model's config alone; raises UserError where it is absent or needs its own code."""
+    locate(reference.model, "model")
+    with quiet(), explained(f"model {reference.model}"):
+        return _config(reference)
+
+
 def load_tokenizer(reference: ModelReference) -> Any:
     """The tokenizer alone; raises UserError where it is absent or needs its own code."""
     locate(reference.model, "model")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from solution.base import Progress
 from solution.exam import Prompt, Question
-from solution.scoring.encode import encode
+from solution.scoring.cache import ScoreCache
 from solution.scoring.engine import Scored, score
+from solution.scoring.orders import Debias, plan_orders
 from solution.scoring.passes import Work
 
 if TYPE_CHECKING:
@@ -25,30 +26,44 @@ def answer_questions(
     prompt: Prompt,
     batch_tokens: int = 16384,
     label: str = "scoring",
+    *,
+    permutations: int = 1,
+    debias: Debias = "none",
+    cache: ScoreCache | None = None,
 ) -> tuple[list[Scored], dict[str, Any]]:
     """Answer every question, in order, with progress on stderr.
 
-    Also gives a mapping: `questions`, `truncated` (rows that lost passage text),
-    `truncated_tokens`, `tokens` (of all prompts), what `cost` says, `seconds`,
+    Choices are put in `permutations` orders and averaged, or rid of a prior (`plan_orders`).
+    Also gives a mapping: `questions`, `orders` (asked in all), `truncated` (rows that lost
+    passage text), `truncated_tokens`, `tokens` (of all prompts), what `cost` says, `seconds`,
     `questions_per_second`, `peak_memory_gib` (of this process; of the card on a GPU).
     Raises UserError as `encode` and `score` do.
     """
     start = time.monotonic()
-    encoded = encode(questions, prompt, loaded.tokenizer, loaded.max_length)
-    progress = Progress(label, len(encoded), "questions")
+    plan = plan_orders(questions, permutations, debias)
+    grouped = plan.encode(prompt, loaded.tokenizer, loaded.max_length)
+    encoded = [one for some in grouped for one in some]
+    progress = Progress(label, len(encoded), "questions" if permutations == 1 else "orders")
     work = Work()
-    scored = score(
-        loaded, encoded, batch_tokens=batch_tokens, on_batch=progress.advance, work=work
+    flat = score(
+        loaded,
+        encoded,
+        batch_tokens=batch_tokens,
+        on_batch=progress.advance,
+        work=work,
+        cache=cache,
     )
+    scored = plan.combined(plan.grouped(flat))
     seconds = time.monotonic() - start
     return scored, {
-        "questions": len(encoded),
-        "truncated": sum(one.truncated_tokens > 0 for one in encoded),
-        "truncated_tokens": sum(one.truncated_tokens for one in encoded),
+        "questions": len(questions),
+        "orders": len(encoded),
+        "truncated": sum(some[0].truncated_tokens > 0 for some in grouped),
+        "truncated_tokens": sum(some[0].truncated_tokens for some in grouped),
         "tokens": sum(len(one.prompt_ids) for one in encoded),
         **cost(work),
         "seconds": round(seconds, 3),
-        "questions_per_second": round(len(encoded) / max(seconds, 1e-9), 3),
+        "questions_per_second": round(len(questions) / max(seconds, 1e-9), 3),
         "peak_memory_gib": round(_peak_bytes(loaded.device) / GIB, 3),
     }
 

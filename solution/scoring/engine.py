@@ -29,7 +29,8 @@ class Scored:
     """One question answered: everything is relative to its own choices and in their order.
 
     `log_likelihood` is the log of `probability`, which sums to 1; `answer` counts from 1;
-    `margin` is the best minus the second-best probability.
+    `margin` is the best minus the second-best probability. `by_order` holds, where the choices
+    were put in several orders (`choice_orders`), the answer in each, by their own numbers.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Scored:
     probability: tuple[float, ...]
     answer: int
     margin: float
+    by_order: tuple[int, ...] = ()
 
 
 def score(
@@ -70,7 +72,7 @@ def score(
         lambda one: (one.prompt_ids, one.answer_ids, one.end_ids),
         lambda some: [one.log_likelihood for one in compute(some)],
     )
-    return [_scored(one.id, list(values)) for one, values in zip(encoded, kept, strict=True)]
+    return [scored_from(one.id, values) for one, values in zip(encoded, kept, strict=True)]
 
 
 def score_ids(
@@ -96,7 +98,7 @@ def score_ids(
         groups = [[one for one in passes if one.row == row] for row in again]
         alone = [one for group in groups for one in group]
         scores |= _by_row(alone, runner.run_alone(groups))
-    return [_scored(question.id, scores[row]) for row, question in enumerate(encoded)]
+    return [scored_from(question.id, scores[row]) for row, question in enumerate(encoded)]
 
 
 def log_likelihoods(
@@ -161,7 +163,11 @@ def _gap(values: list[float]) -> float:
     return best - second
 
 
-def _scored(name: str, values: list[float]) -> Scored:
+def scored_from(name: str, values: Sequence[float]) -> Scored:
+    """What the choices' log-likelihoods, on any common scale, say of the question `name`.
+
+    Raises UserError where one of them is no finite number.
+    """
     if not all(math.isfinite(value) for value in values):
         raise UserError(
             f"id {name}: the model gives no finite number; its weights or dtype are at fault. "
@@ -172,7 +178,7 @@ def _scored(name: str, values: list[float]) -> Scored:
     log_likelihood = tuple(value - total for value in values)
     probability = tuple(math.exp(value) for value in log_likelihood)
     best, second = sorted(probability, reverse=True)[:2]
-    return Scored(name, log_likelihood, probability, 1 + values.index(top), best - second)
+    return Scored(name, log_likelihood, probability, 1 + list(values).index(top), best - second)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from solution.base import UserError, atomic_write
 from solution.scoring.engine import Scored
 
-COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood")
+COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order")
 
 
 def write_predictions(
@@ -22,7 +22,7 @@ def write_predictions(
 
     made = json.dumps(produced_by, ensure_ascii=False, sort_keys=True, default=str)
     numbers = pa.list_(pa.float64())
-    types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers)
+    types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers, pa.list_(pa.int64()))
     schema = pa.schema(
         list(zip(COLUMNS, types, strict=True)), metadata={"produced_by": made.encode()}
     )
@@ -47,6 +47,18 @@ def read_predictions(path: Path) -> list[Scored]:
         raise UserError(f"{path}: no predictions; expected the columns {columns}.") from error
 
 
+def read_produced_by(path: Path) -> dict[str, Any]:
+    """What `write_predictions` was told of the maker; UserError where the file says nothing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        told = json.loads((parquet.read_schema(path).metadata or {})[b"produced_by"])
+        return dict(told)
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: does not say what it was made by: {error}") from error
+
+
 def _scored(row: dict[str, Any]) -> Scored:
     return Scored(
         id=row["id"],
@@ -54,4 +66,5 @@ def _scored(row: dict[str, Any]) -> Scored:
         probability=tuple(row["probability"]),
         answer=row["answer"],
         margin=row["margin"],
+        by_order=tuple(row.get("by_order") or ()),
     )

@@ -8,15 +8,21 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
+from solution.exam import Question
 from solution.explore.statistics import (
     calibration_error,
     clustered_error,
     clustered_interval,
+    holm,
+    implied_count,
     macro_f1,
     mcnemar,
     most_common,
+    order_effect,
     positions,
+    two_shares,
 )
+from solution.scoring import Scored
 
 
 def test_error_with_one_question_a_group_is_the_usual_one():
@@ -64,19 +70,86 @@ def test_one_group_alone_tells_nothing():
     assert clustered_interval([1.0, 0.0, 1.0], [0, 0, 0]) == (0.0, 1.0)
 
 
-def test_interval_covers_the_truth_where_passages_differ_in_difficulty():
+@pytest.mark.parametrize(
+    ("passages", "questions", "truth", "alike"),
+    [
+        (60, 4, 0.6, 0.4),  # few passages, far apart
+        (200, 4, 0.3, 0.1),
+        (200, 1, 0.75, 0.0),  # every question its own passage
+        (150, 3, 0.6, 0.9),  # a passage is nearly all right or all wrong
+    ],
+)
+def test_interval_covers_the_truth_in_93_to_97_of_100_exams(passages, questions, truth, alike):
+    """Passages differ in difficulty by a beta law; `alike` is its share of the variance."""
+    rng, tries = numpy.random.default_rng(0), 1500
+    groups = numpy.repeat(numpy.arange(passages), questions)
+    strength = 1 / max(alike, 1e-6) - 1
+    covered = 0
+    for _ in range(tries):
+        easy = rng.beta(truth * strength, (1 - truth) * strength, passages)
+        credits = (rng.random(len(groups)) < easy[groups]).astype(float)
+        low, high = clustered_interval(credits.tolist(), groups.tolist())
+        covered += low <= truth <= high
+    assert 0.93 <= covered / tries <= 0.97
+
+
+def test_counting_questions_of_a_passage_as_independent_would_cover_too_little():
     rng = numpy.random.default_rng(0)
     groups = numpy.repeat(numpy.arange(60), 4)
-    covered = plain = 0
+    covered = 0
     for _ in range(300):
-        easy = rng.beta(1.2, 0.8, 60)  # mean 0.6, passages far apart
+        easy = rng.beta(1.2, 0.8, 60)
         credits = (rng.random(240) < easy[groups]).astype(float)
-        low, high = clustered_interval(list(credits), list(groups))
-        covered += low <= 0.6 <= high
         low, high = clustered_interval(list(credits), range(240))
-        plain += low <= 0.6 <= high
-    assert covered / 300 > 0.91
-    assert plain / 300 < 0.88, "questions counted as if they were independent: too narrow"
+        covered += low <= 0.6 <= high
+    assert covered / 300 < 0.88
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mcnemar_is_that_of_statsmodels(seed):
+    from statsmodels.stats.contingency_tables import mcnemar as peer
+
+    rng = random.Random(seed)
+    pairs = [(rng.random() < 0.7, rng.random() < 0.5) for _ in range(rng.choice([8, 60, 869]))]
+    table = [[sum(pair == (a, b) for pair in pairs) for b in (1, 0)] for a in (1, 0)]
+    first, second = zip(*pairs, strict=True)
+    assert mcnemar(first, second) == pytest.approx(peer(table, exact=True).pvalue)
+
+
+@pytest.mark.parametrize("values", [[], [0.2], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.001]])
+def test_holm_is_that_of_statsmodels(values):
+    from statsmodels.stats.multitest import multipletests
+
+    expected = multipletests(values, method="holm")[1].tolist() if values else []
+    assert holm(values) == pytest.approx(expected)
+
+
+def test_published_shares_are_counts_of_the_rows_they_were_measured_on():
+    assert implied_count(0.7765, 434) == 337 and implied_count(0.7448, 435) == 324
+    assert implied_count(0.7765, 100) is None and implied_count(0.5, 0) is None
+
+
+def test_two_shares_are_compared_by_fishers_exact_test():
+    expected = stats.fisher_exact([[661, 208], [631, 238]]).pvalue
+    assert two_shares(661, 631, 869) == pytest.approx(expected)
+    assert two_shares(500, 500, 869) == pytest.approx(1.0)
+
+
+def test_order_effect_counts_changes_and_places_over_all_orders():
+    questions = [Question(f"q{i}", "", "?", ("물", "불", "흙"), 1) for i in range(3)]
+
+    def answered(id, *by_order):
+        return Scored(id, (0.0,) * 3, (1 / 3,) * 3, 1, 0.0, by_order)
+
+    # rotations 123, 231, 312: always choice 1; always what stands first; asked once only
+    scored = [answered("q0", 1, 1, 1), answered("q1", 1, 2, 3), answered("q2")]
+    effect = order_effect(questions, [1, 1, 1], scored)
+    assert effect == {
+        "order_changes": 0.5,
+        "order_positions": "4/1/1",
+        "order_key_positions": "2/2/2",
+    }
+    assert order_effect(questions, [1, 1, 1], [answered("q")] * 3) == {}
 
 
 def test_mcnemar_is_the_exact_binomial_on_the_questions_they_differ_in():

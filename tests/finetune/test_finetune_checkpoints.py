@@ -148,7 +148,7 @@ def trainer(tmp_path):
     ]
     dataset = Dataset.from_list(rows)
     return StepTrainer(
-        model=get_peft_model(tiny_model("qwen2", tokenizer), config),
+        model=get_peft_model(tiny_model("llama", tokenizer), config),
         processing_class=tokenizer,
         args=SFTConfig(
             output_dir=str(tmp_path),
