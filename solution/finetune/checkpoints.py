@@ -74,12 +74,6 @@ def newest_complete(place: Path) -> Path | None:
     return whole
 
 
-def newest(place: Path) -> Path | None:
-    """The newest checkpoint that has its marker, as the first process has looked through."""
-    marked = [marker.parent for marker in place.glob(f"checkpoint-*/{MARKER}")]
-    return max(marked, key=lambda f: int(f.name.rpartition("-")[2]), default=None)
-
-
 def read_course(folder: Path) -> Course:
     """The course that a complete checkpoint holds."""
     return Course.model_validate(_marker(folder)["course"])

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+POLL_SECONDS = 0.5
 
 
 def process() -> tuple[int, int]:
@@ -13,3 +19,22 @@ def process() -> tuple[int, int]:
 def is_first_process() -> bool:
     """Whether this is the process that writes, says and scores what is not training."""
     return process()[0] == 0
+
+
+@contextmanager
+def first_process_first() -> Iterator[None]:
+    """Let the first process run the block before the others, who then find what it left."""
+    if process()[1] == 1:
+        yield
+        return
+    import torch
+    from accelerate import PartialState
+
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        yield
+
+
+def wait_for(path: Path) -> None:
+    """Wait until the first process has written this file."""
+    while not path.is_file():
+        time.sleep(POLL_SECONDS)

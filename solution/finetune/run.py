@@ -27,6 +27,7 @@ from solution.finetune.datacard import data_card
 from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.planning import memory_beside_plan, row_length
+from solution.finetune.processes import is_first_process, wait_for
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
@@ -184,6 +185,8 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
 def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dict[str, Any]:
     """What the base model scores (on the test where its key is known) and how it was loaded."""
     path = work / CHECKPOINTS / "before.json"
+    if not is_first_process():
+        wait_for(path)
     if not path.is_file():
         exams: dict[str, Sequence[Question]] = {"validation": material.validation}
         if material.key_known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -11,13 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_directory, note, write_json
+from solution.base import UserError, atomic_directory, atomic_write, note, write_json
 from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
     Course,
-    newest,
     newest_complete,
     read_course,
 )
@@ -33,12 +33,14 @@ from solution.finetune.data import (
 from solution.finetune.datacard import lengths
 from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.packing import NOT_SUPERVISED
-from solution.finetune.processes import is_first_process
+from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
 from solution.finetune.stopping import command_to_go_on, stopping
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
+
+LOGS = {True: "log.txt", False: "log-others.txt"}
 
 
 def train_adapter(
@@ -60,7 +62,7 @@ def train_adapter(
     place = work / CHECKPOINTS
     with (
         stopping() as asked_to_stop,
-        quiet(work / "log.txt") as screen,
+        quiet(work / LOGS[is_first_process()]) as screen,
         unsloth_environment(place / "compiled"),
     ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
@@ -81,10 +83,11 @@ def train_adapter(
             shown=shown or {},
             instructions=material.instructions.rows,
         )
-        rows = kept_rows(place, build) if is_first_process() else build()
         held = encode(material.validation, prompt, tokenizer, max_length)
-        with redirect_stderr(screen):
-            checkpoint = newest_complete(place) if is_first_process() else newest(place)
+        with first_process_first(), redirect_stderr(screen):
+            rows = kept_rows(place, build)
+            checkpoint = newest_complete(place)
+            say_if_plain(tokenizer, recipe)
         course = read_course(checkpoint) if checkpoint else Course()
         if not course.over:  # else killed between its last step and the adapter's place
             with enough_memory():
@@ -108,11 +111,21 @@ def train_adapter(
                 )
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             course = watch.course
+    if not is_first_process():
+        raise SystemExit(0)  # the first process scores and writes
     if not course.over:
         note(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
         raise SystemExit(0)
-    if is_first_process():
-        keep_best(recipe, rows, work)
+    keep_best(recipe, rows, work)
+
+
+def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
+    """Say that a model without a chat template is asked in plain text."""
+    if not getattr(tokenizer, "chat_template", None):
+        note(
+            f"{recipe.model.model} has no chat template: the prompt {recipe.prompt} is put as "
+            "plain text. An instruction-tuned model has one, and mostly answers better."
+        )
 
 
 def validation_score(
@@ -137,6 +150,7 @@ def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     with atomic_directory(work / "adapter") as folder:
         finish(recipe, best, last, folder)
         write_json(folder / FACTS, facts(recipe, rows, course, last))
+    write_steps(work / "steps.csv", last)
 
 
 def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, Any]:
@@ -169,6 +183,18 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
         "validation": [found.model_dump() for found in course.validation],
         "loss": [{key: e[key] for key in keys} for e in state["log_history"] if "loss" in e],
     }
+
+
+def write_steps(path: Path, last: Path) -> None:
+    """Write one line a step: loss, rate, cost and the gradient's norm of each group."""
+    state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
+    entries = [entry for entry in state["log_history"] if "loss" in entry]
+    columns = list(dict.fromkeys(key for entry in entries for key in entry))
+    columns.remove("step")
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+        lines = csv.DictWriter(out, ["step", *columns])
+        lines.writeheader()
+        lines.writerows(entries)
 
 
 @contextmanager

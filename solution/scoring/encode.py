@@ -121,6 +121,8 @@ class _Encoder:
         if (excess := self._excess(bare)) > 0:
             if self.room < LEAST_TOKENS:
                 raise UserError(f"{excess} tokens too long even without its passage")
+            if excess >= len(bare.prompt_ids) - len(self._start):
+                raise UserError("an answer alone is longer than that")
             # The question and its choices stand last in every prompt.
             first = len(self._start)
             kept = bare.prompt_ids[:first] + bare.prompt_ids[first + excess :]

@@ -96,6 +96,7 @@ def test_the_folder_holds_what_the_contract_names_and_no_work(finished):
         "log.txt",
         "metrics.json",
         "predictions.parquet",
+        "steps.csv",
     }
     assert [path.name for path in finished.run.parent.iterdir()] == ["tiny"]
     assert {path.name for path in finished.world.folder.iterdir()} == {
