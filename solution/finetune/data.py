@@ -10,65 +10,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solution.base import Problems, UserError, atomic_directory, find, note, write_json
+from solution.base import UserError, atomic_directory, write_json
 from solution.exam import (
-    Exam,
     Prompt,
     Question,
-    overlaps,
-    read_exam,
-    read_solution,
     shuffle_choices,
-    split_validation,
-    with_answers,
 )
 from solution.finetune.instructions import (
-    NO_INSTRUCTIONS,
     Instruction,
-    InstructionSets,
     fitting,
-    read_instructions,
 )
-from solution.finetune.mix import NONE, Wiki, drawn, read_wiki, text_row
+from solution.finetune.mix import NONE, Wiki, drawn, text_row
 from solution.finetune.packing import NOT_SUPERVISED, Row, supervised_tokens
-from solution.finetune.recipe import Data, Recipe
+from solution.finetune.recipe import Recipe
+from solution.finetune.tokens import end_token
 from solution.scoring import Encoded, encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 SHOWN = 5
-# Special tokens that may stand for padding where a tokenizer names none, in this order.
-PADS = (
-    "<|endoftext|>",
-    "<|vision_pad|>",
-    "<|finetune_right_pad_id|>",
-    "<pad>",
-    "[PAD]",
-    "<unk>",
-)
-
-
-@dataclass(frozen=True)
-class Material:
-    """The questions of one fine-tuning; `test` holds answers only where its key is known."""
-
-    train: tuple[Question, ...]
-    validation: tuple[Question, ...]
-    left_out: int
-    """Questions of the training file that stand in the test file too."""
-    test: Exam
-    usage: dict[str, str]
-    """Public or Private for each test question, where a solution says so."""
-    wiki: Wiki = NONE
-    instructions: InstructionSets = NO_INSTRUCTIONS
-    held: tuple[Question, ...] = ()
-    """One fold's questions, to be answered and never trained on."""
-
-    @property
-    def key_known(self) -> bool:
-        """Whether the test can be scored here."""
-        return all(question.answer is not None for question in self.test.questions)
 
 
 @dataclass(frozen=True)
@@ -80,72 +41,6 @@ class Rows:
     """Training questions that lost passage text to fit (in any epoch)."""
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Instructions that were left out for their length, by (source, reason)."""
-
-
-def read_material(data: Data) -> Material:
-    """Read and check the exams and hold out the validation questions, whole passages at a time.
-
-    Raises UserError for a faulty file, for a test row that stands in the training file, and
-    where no such split exists.
-    """
-    test = read_exam(find(data.test))
-    questions, whole = list[Question](), 0
-    if data.train is not None:
-        train = read_exam(find(data.train), answers=True)
-        questions, whole = _without_test(train, test), len(train)
-    usage: dict[str, str] = {}
-    if data.solution is not None:
-        solution = read_solution(find(data.solution))
-        test, usage = with_answers(test, solution), solution.usage
-    kept, held = list(range(len(questions))), list[int]()
-    if data.validation_fraction and questions:
-        kept, held = split_validation(questions, data.validation_fraction, data.seed)
-    return Material(
-        train=tuple(questions[i] for i in kept),
-        validation=tuple(questions[i] for i in held),
-        left_out=whole - len(questions),
-        test=test,
-        usage=usage,
-        wiki=read_wiki(data.kowiki, test),
-        instructions=read_instructions(data.instructions, test, data.seed),
-    )
-
-
-def end_token(tokenizer: Any) -> int:
-    """The id of the token that ends an answer: the template's end of turn, else the eos token.
-
-    Raises UserError where the tokenizer has neither.
-    """
-    if getattr(tokenizer, "chat_template", None):
-        after = _after_answer(tokenizer).lstrip()
-        special = sorted(tokenizer.get_added_vocab().items(), key=lambda item: -len(item[0]))
-        for text, id in special:
-            if after.startswith(text):
-                return int(id)
-    if tokenizer.eos_token_id is None:
-        raise UserError(
-            "the tokenizer has no end-of-text token, so an answer's end can't be taught."
-        )
-    return int(tokenizer.eos_token_id)
-
-
-def set_pad_token(tokenizer: Any, end: int) -> None:
-    """Make sure that padding is another token than the end of the answer.
-
-    Were they one, the loss would leave the end out with the padding and it were never learnt.
-    Raises UserError where no other special token exists.
-    """
-    if tokenizer.pad_token_id not in (None, end):
-        return
-    vocabulary = tokenizer.get_vocab()
-    for pad in PADS:
-        if vocabulary.get(pad, end) != end:
-            tokenizer.pad_token = pad
-            return
-    raise UserError(
-        f"the tokenizer pads with its end token {tokenizer.convert_ids_to_tokens(end)!r} and "
-        f"has none of {', '.join(PADS)}. Add a pad token to the model's tokenizer_config.json."
-    )
 
 
 def build_rows(
@@ -288,30 +183,3 @@ def _dataset(rows: list[Row], size: int) -> Dataset:
     kinds = {"id": Value("string"), "input_ids": List(Value("int32"))}
     features = Features(kinds | {"labels": List(Value("int32"))})
     return Dataset.from_dict({k: [row[k] for row in ordered] for k in features}, features)
-
-
-def _after_answer(tokenizer: Any) -> str:
-    """What the chat template writes behind an assistant's words."""
-    answer = "0123456789"
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
-    return str(tokenizer.apply_chat_template(chat, tokenize=False)).rpartition(answer)[2]
-
-
-def _without_test(train: Exam, test: Exam) -> list[Question]:
-    """The training questions that do not stand in the test file, in any order of their choices.
-
-    A row with a test row's id means that the wrong file was given, and is refused. The same
-    question under another id happens (once in the contest's own files): it is left out.
-    """
-    ids = {question.id for question in test.questions}
-    problems = Problems(f"{train.path} against {test.path}")
-    for question in train.questions:
-        if question.id in ids:
-            problems.add(f"id {question.id}: stands in both files")
-    problems.raise_if_any("The test file is never trained on: take these rows out of one file.")
-    found = overlaps(train, test)
-    if found:
-        pairs = ", ".join(f"{pair.train} (test {pair.test})" for pair in found[:SHOWN])
-        note(f"{train.path}: {len(found)} left out, also in the test file: {pairs}")
-    left_out = {pair.train for pair in found}
-    return [question for question in train.questions if question.id not in left_out]

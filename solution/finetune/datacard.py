@@ -8,7 +8,7 @@ from typing import Any
 
 from solution.base import markdown
 from solution.exam import Question
-from solution.finetune.data import Material
+from solution.finetune.material import Material
 
 UNNAMED = "the training file"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from solution.base import atomic_directory, note, open_run
 from solution.exam import Prompt, Question, split_folds, split_validation
-from solution.finetune.data import Material
+from solution.finetune.material import Material
 from solution.finetune.offline import Answers
 from solution.finetune.recipe import Recipe
 from solution.finetune.run import HELD, answer, inputs_of, tune

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from solution.base import write_json
 from solution.exam import Prompt, Question
-from solution.finetune.data import Material
+from solution.finetune.material import Material
 from solution.finetune.offline import Answers
 from solution.finetune.recipe import Retrieval
 from solution.finetune.scores import accuracies

@@ -22,8 +22,8 @@ from solution.base import (
 from solution.exam import Prompt, Question, load_prompt
 from solution.finetune.card import model_card
 from solution.finetune.checkpoints import CHECKPOINTS, FACTS
-from solution.finetune.data import Material, read_material
 from solution.finetune.datacard import data_card
+from solution.finetune.material import Material, read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.planning import memory_beside_plan, row_length

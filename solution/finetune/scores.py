@@ -10,7 +10,7 @@ from typing import Any
 
 from solution.base import aligned
 from solution.exam import Question
-from solution.finetune.data import Material
+from solution.finetune.material import Material
 from solution.finetune.offline import Answers
 from solution.scoring import Scored
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from solution.base import UserError, merged, note
 from solution.exam import load_prompt
-from solution.finetune.data import read_material
+from solution.finetune.material import read_material
 from solution.finetune.recipe import Recipe
 from solution.finetune.run import tune
 

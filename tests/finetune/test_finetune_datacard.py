@@ -7,8 +7,8 @@ import pytest
 from solution.base import UserError, load_config, shipped
 from solution.cli import main
 from solution.exam import Exam, Question
-from solution.finetune.data import Material
 from solution.finetune.datacard import card_section, data_card, lengths
+from solution.finetune.material import Material
 from solution.finetune.planning import plan, row_length
 from solution.finetune.recipe import Recipe, read_recipe
 

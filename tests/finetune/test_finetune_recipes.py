@@ -7,7 +7,7 @@ import pytest
 
 from solution.base import find, load_config
 from solution.exam import load_prompt
-from solution.finetune.data import read_material
+from solution.finetune.material import read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.recipe import RATES, Recipe, read_recipe
 from solution.models import load

@@ -9,16 +9,10 @@ from tiny import tiny_tokenizer
 
 from solution.base import UserError
 from solution.exam import Question, load_prompt, read_exam, write_exam
-from solution.finetune.data import (
-    NOT_SUPERVISED,
-    build_rows,
-    draw,
-    effective_batch,
-    end_token,
-    read_material,
-    set_pad_token,
-)
+from solution.finetune.data import NOT_SUPERVISED, build_rows, draw, effective_batch
+from solution.finetune.material import read_material
 from solution.finetune.recipe import Data, Recipe
+from solution.finetune.tokens import end_token, set_pad_token
 from solution.scoring import encode
 
 IM_END = 151645
