@@ -236,21 +236,29 @@ def _notes(
 
 def _warnings(row: Row) -> list[str]:
     warnings = [f"{row.name}: {_status(row)}"] if row.reason or not row.cells else []
-    for (task, shots), own in row.cells.items():
-        cell = f"{row.name}, {task} {shots}-shot"
-        if own["most_common_share"] >= CONSTANT:
-            warnings.append(
-                f"{cell}: answer {own['most_common_answer']} to "
-                f"{own['most_common_share']:.1%} of the rows; its score says little but how "
-                "often that is right"
-            )
-        if own["truncated_rows"]:
-            warnings.append(
-                f"{cell}: {own['truncated_rows']} of {own['rows']} rows were too long for the "
-                "model and lost text"
-            )
-        if own["excluded_rows"]:
-            warnings.append(f"{cell}: {own['excluded_rows']} rows excluded")
+    cells = {f"{task} {shots}-shot": own for (task, shots), own in row.cells.items()}
+    told = {
+        "gives one answer to nearly all rows, so its score says little but how often that is "
+        "right": {
+            cell: f"answer {own['most_common_answer']} to {own['most_common_share']:.1%}"
+            for cell, own in cells.items()
+            if own["most_common_share"] >= CONSTANT
+        },
+        "lost text of rows that were too long for it": {
+            cell: f"{own['truncated_rows']} of {own['rows']} rows"
+            for cell, own in cells.items()
+            if own["truncated_rows"]
+        },
+        "was not asked rows that are excluded": {
+            cell: f"{own['excluded_rows']} rows"
+            for cell, own in cells.items()
+            if own["excluded_rows"]
+        },
+    }
+    for what, where in told.items():
+        if where:
+            named = ", ".join(f"{cell} ({how})" for cell, how in where.items())
+            warnings.append(f"{row.name} {what}: {named}")
     return warnings
 
 
