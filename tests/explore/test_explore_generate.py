@@ -11,18 +11,46 @@ from solution.cli import main
 from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import worker
 from solution.explore.job import Job, without_answers
-from solution.models import ModelReference
-from solution.scoring import Generation, read_predictions
+from solution.models import ModelReference, load
+from solution.scoring import Generation, encode, read_predictions, score
 
-HOW = Generation(max_new_tokens=6)
+HOW, COUNT = Generation(max_new_tokens=6), 40
 
 
-def a_job(embedded, place, generation=HOW, count=40):
+@pytest.fixture(scope="module")
+def concise(embedded, tmp_path_factory):
+    """The smallest embedded model, taught to end its text behind the answer it prefers."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("concise") / "model"
+    loaded = load(ModelReference(model=str(embedded / "models" / "tiny-s"), dtype="float32"))
+    model, end = loaded.model.requires_grad_(True), loaded.tokenizer.eos_token_id
+    questions = read_exam(embedded / "test.csv").questions[:COUNT]
+    encoded = encode(questions, load_prompt("embedded"), loaded.tokenizer, 1024)
+    rows = [
+        [*one.prompt_ids, *one.answer_ids[scored.answer - 1], end]
+        for one, scored in zip(encoded, score(loaded, encoded), strict=True)
+    ]
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [end] * (width - len(row)) for row in rows])
+    ends = torch.tensor([[len(row) - 2, len(row) - 1] for row in rows])
+    labels = torch.full_like(ids, -100).scatter(1, ends, ids.gather(1, ends))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(40):
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def a_job(embedded, model, place, generation=HOW, count=COUNT):
     questions = read_exam(embedded / "test.csv").questions[:count]
     return Job(
         name="tiny",
         place=place,
-        reference=ModelReference(model=str(embedded / "models" / "tiny-s"), dtype="float32"),
+        reference=ModelReference(model=str(model), dtype="float32"),
         prompt=load_prompt("embedded"),
         questions=without_answers(questions),
         batch_tokens=4096,
@@ -42,15 +70,15 @@ def lines(job):
 
 
 @pytest.fixture(scope="module")
-def written(embedded, tmp_path_factory):
+def written(embedded, concise, tmp_path_factory):
     """A whole run of a model that has learnt to answer with a number."""
-    job = a_job(embedded, tmp_path_factory.mktemp("w") / "out" / "tiny")
+    job = a_job(embedded, concise, tmp_path_factory.mktemp("w") / "out" / "tiny")
     assert attempt(job) == ""
     return job
 
 
 def test_a_model_that_answers_with_numbers_is_read_and_agrees_with_its_probabilities(
-    written, embedded, tmp_path
+    written, concise, embedded, tmp_path
 ):
     metrics = json.loads((written.place / "metrics.json").read_text())
     assert metrics["texts"] == 40 and metrics["fallback_rows"] <= 4
@@ -58,7 +86,7 @@ def test_a_model_that_answers_with_numbers_is_read_and_agrees_with_its_probabili
     assert [one["id"] for one in texts] == [q.id for q in written.questions]
     counts = [sum(one["outcome"] == o for one in texts) for o in ("unparsed", "refused")]
     assert counts == [metrics["unparsed"], metrics["refused"]]
-    job = a_job(embedded, tmp_path / "out" / "tiny", generation=None)
+    job = a_job(embedded, concise, tmp_path / "out" / "tiny", generation=None)
     assert attempt(job) == ""
     by_words, by_numbers = (
         [row.answer for row in read_predictions(j.place / "predictions.parquet")]
@@ -87,8 +115,8 @@ def test_a_run_that_was_broken_off_goes_on_and_gives_the_same(written, tmp_path,
     assert not job.place.exists()
     assert attempt(job) == ""
     assert len(calls) == 3, "the first part was not written again"
-    for file in ("texts.jsonl",):
-        assert (job.place / file).read_bytes() == (written.place / file).read_bytes()
+    texts = [(j.place / "texts.jsonl").read_bytes() for j in (job, written)]
+    assert texts[0] == texts[1]
     rows = [read_predictions(j.place / "predictions.parquet") for j in (job, written)]
     assert rows[0] == rows[1]
 
@@ -180,5 +208,6 @@ def test_faulty_options_are_named(changes, parts, tmp_path, monkeypatch, capsys)
 
 
 def test_a_budget_beyond_the_models_length_is_named(embedded, tmp_path):
-    job = a_job(embedded, tmp_path / "out" / "tiny", Generation(max_new_tokens=8100), 2)
+    model, long = embedded / "models" / "tiny-s", Generation(max_new_tokens=8100)
+    job = a_job(embedded, model, tmp_path / "out" / "tiny", long, count=2)
     assert "max_new_tokens: 8100 leaves no room" in attempt(job)
