@@ -27,7 +27,6 @@ from solution.finetune.data import (
     build_rows,
     effective_batch,
     end_token,
-    kept_rows,
     set_pad_token,
 )
 from solution.finetune.datacard import lengths
@@ -36,6 +35,7 @@ from solution.finetune.packing import NOT_SUPERVISED
 from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
+from solution.finetune.rowset import kept_rows
 from solution.finetune.stopping import command_to_go_on, stopping
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
