@@ -114,10 +114,15 @@ def _marker(folder: Path) -> dict[str, Any]:
 
 def _names(folder: Path, course: Course) -> list[str]:
     """The checkpoint's files and the best adapter's, from the checkpoint's folder."""
-    own = [path.name for path in folder.iterdir() if path.is_file() and path.name != MARKER]
-    best = f"adapter-{course.best.step}" if course.best else None
-    beside = [path.name for path in (folder.parent / best).iterdir()] if best else []
-    return sorted(own) + sorted(f"../{best}/{name}" for name in beside)
+    names = [name for name in _files(folder) if name != MARKER]
+    if course.best:
+        beside = f"adapter-{course.best.step}"
+        names += [f"../{beside}/{name}" for name in _files(folder.parent / beside)]
+    return names
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
 def _facts(path: Path) -> tuple[int, str]:

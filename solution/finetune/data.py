@@ -1,16 +1,12 @@
-"""From exam files to training rows: reading, checking, shuffling, the mask over the answer."""
+"""From questions to training rows: mixing, shuffling, the mask over all but the answer."""
 
 from __future__ import annotations
 
-import json
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from solution.base import UserError, atomic_directory, write_json
 from solution.exam import (
     Prompt,
     Question,
@@ -21,26 +17,11 @@ from solution.finetune.instructions import (
     fitting,
 )
 from solution.finetune.mix import NONE, Wiki, drawn, text_row
-from solution.finetune.packing import NOT_SUPERVISED, Row, supervised_tokens
+from solution.finetune.packing import NOT_SUPERVISED, Row
 from solution.finetune.recipe import Recipe
+from solution.finetune.rowset import Rows, ordered
 from solution.finetune.tokens import end_token
 from solution.scoring import Encoded, encode
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What the trainer reads, in the order it reads it, and what was counted on the way."""
-
-    dataset: Dataset
-    truncated: int
-    """Training questions that lost passage text to fit (in any epoch)."""
-    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Instructions that were left out for their length, by (source, reason)."""
 
 
 def build_rows(
@@ -84,23 +65,7 @@ def build_rows(
             drawn += [_row(f"instruction/{i}", *pair) for i, pair in enumerate(told)]
             random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(drawn)
         rows += drawn
-    return Rows(_dataset(rows[:wanted], size), len(truncated), dropped)
-
-
-def kept_rows(place: Path, build: Callable[[], Rows]) -> Rows:
-    """The rows that a run has already encoded in `place`, else those that `build` encodes."""
-    from datasets import load_from_disk
-
-    folder = place / "rows"
-    if not folder.is_dir():
-        rows = build()
-        with atomic_directory(folder) as work:
-            rows.dataset.save_to_disk(work)
-            dropped = [[*key, count] for key, count in rows.dropped.items()]
-            write_json(work / "counts.json", {"truncated": rows.truncated, "dropped": dropped})
-    counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
-    left_out = Counter({(source, reason): n for source, reason, n in counts["dropped"]})
-    return Rows(load_from_disk(folder), counts["truncated"], left_out)
+    return Rows(ordered(rows[:wanted], size), len(truncated), dropped)
 
 
 def mixed(
@@ -159,27 +124,3 @@ def effective_batch(recipe: Recipe) -> int:
 
 def _row(id: str, input_ids: list[int], labels: list[int]) -> Row:
     return {"id": id, "input_ids": input_ids, "labels": labels}
-
-
-def _dataset(rows: list[Row], size: int) -> Dataset:
-    """The rows with those of one step in order of length: less padding, the same step.
-
-    Raises UserError where rows teach nothing.
-    """
-    from datasets import Dataset, Features, List, Value
-
-    empty = [row["id"] for row in rows if not supervised_tokens(row)]
-    if empty:
-        raise UserError(
-            f"{len(empty)} training rows have no token to learn: {', '.join(empty[:SHOWN])}. "
-            "Take these rows out of the training data."
-        )
-    starts = range(0, len(rows), size)
-    ordered = [
-        row
-        for start in starts
-        for row in sorted(rows[start : start + size], key=lambda row: len(row["input_ids"]))
-    ]
-    kinds = {"id": Value("string"), "input_ids": List(Value("int32"))}
-    features = Features(kinds | {"labels": List(Value("int32"))})
-    return Dataset.from_dict({k: [row[k] for row in ordered] for k in features}, features)

@@ -21,7 +21,7 @@ from solution.finetune.checkpoints import (
     newest_complete,
     read_course,
 )
-from solution.finetune.data import Rows, build_rows, effective_batch, kept_rows
+from solution.finetune.data import build_rows, effective_batch
 from solution.finetune.datacard import lengths
 from solution.finetune.material import Material
 from solution.finetune.methods import attach, finish, load_model
@@ -29,6 +29,7 @@ from solution.finetune.packing import NOT_SUPERVISED
 from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
+from solution.finetune.rowset import Rows, kept_rows
 from solution.finetune.stopping import command_to_go_on, stopping
 from solution.finetune.tokens import end_token, set_pad_token
 from solution.models import load_tokenizer

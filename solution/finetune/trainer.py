@@ -10,9 +10,10 @@ from trl import SFTConfig
 
 from solution.base import note
 from solution.finetune.callbacks import Watch
-from solution.finetune.data import Rows, effective_batch
+from solution.finetune.data import effective_batch
 from solution.finetune.processes import process
 from solution.finetune.recipe import Recipe
+from solution.finetune.rowset import Rows
 from solution.finetune.stepping import Steps, StepTrainer
 from solution.scoring import keeps_apart
 
