@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+
+from solution.cli_kowiki import add_kowiki
+from solution.cli_submit import add_submit
 
 RESUME = "Interrupted. Run the same command again to go on from here."
 
@@ -25,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\n{RESUME}", file=sys.stderr)
+        again = shlex.join(sys.argv[1:] if arguments is None else arguments)
+        print(f"\n{RESUME}\n  ./run.sh {again}", file=sys.stderr)
         return 130
     except Exception:
         log = Path("runs") / "fault.txt"
@@ -48,20 +53,31 @@ def _explore(options: argparse.Namespace) -> None:
     given = {"permutations": options.permutations, "debias": options.debias}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = [*options.set, *changes]
-    print(explore(options.suite, options.exam, options.solution, options.out, changes))
+    files = (options.exam, options.solution, options.out)
+    print(explore(options.suite, *files, changes, data=options.data, ray=options.ray))
 
 
 def _finetune(options: argparse.Namespace) -> None:
     from solution.finetune import finetune, gains
     from solution.submit import submit_run
 
-    run = finetune(options.recipe, options.train, options.test, options.out, options.set)
+    where = options.train, options.test, options.out
+    run = finetune(options.recipe, *where, options.set, folds=options.folds)
     print(gains(run), submit_run(run), sep="\n\n")
 
 
+def _plan(options: argparse.Namespace) -> None:
+    from solution.finetune import plan
+
+    print(plan(options.recipe, options.model, options.card, options.length, options.set))
+
+
 def _predict(options: argparse.Namespace) -> None:
+    from solution.kowiki import Retrieve
     from solution.submit import predict
 
+    gate = str(options.gate) if options.gate else None
+    plan = Retrieve(passages=str(options.passages), gate=gate) if options.passages else None
     print(
         predict(
             options.model,
@@ -72,67 +88,22 @@ def _predict(options: argparse.Namespace) -> None:
             options.batch_tokens,
             1 if options.permutations is None else options.permutations,
             options.debias or "none",
+            plan,
         )
     )
+
+
+def _ask(options: argparse.Namespace) -> None:
+    from solution.ask import ask
+
+    models = options.model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
+    ask(models, options.adapter, options.exam, options.prompt, options.port)
 
 
 def _harness(options: argparse.Namespace) -> None:
     from solution.scoring import run_harness
 
     run_harness(options.arguments)
-
-
-def _validate(options: argparse.Namespace) -> None:
-    from solution.submit import validate
-
-    print(validate(options.file, options.exam))
-
-
-def _score(options: argparse.Namespace) -> None:
-    from solution.submit import score
-
-    print(score(options.file, options.solution))
-
-
-def _kowiki_build(options: argparse.Namespace) -> None:
-    from solution.base import find
-    from solution.kowiki import build, open_index, read_manifest
-
-    local = find(options.source)
-    folder = build(str(local) if local.exists() else options.source, options.out)
-    open_index(folder)
-    told = read_manifest(folder)
-    print(f"{folder}: {told['passages']} passages of {told['pages'].get('kept', 0)} articles")
-
-
-def _kowiki_search(options: argparse.Namespace) -> None:
-    from solution.base import UserError
-    from solution.kowiki import articles_text, search, select_articles
-
-    if (options.query is None) == (options.objectives is None):
-        raise UserError("Give either a query or --objectives FILE.")
-    wiki, how = options.passages, (options.analyser, options.k)
-    if options.objectives:
-        print(articles_text(select_articles(options.objectives, wiki, *how), options.json))
-    else:
-        print(search(options.query, wiki, *how, options.json))
-
-
-def _kowiki_questions(options: argparse.Namespace) -> None:
-    import json
-
-    from solution.base import find
-    from solution.kowiki import questions
-
-    report = questions(
-        options.passages,
-        find(options.test),
-        options.exam,
-        options.out,
-        limit=options.limit,
-        seed=options.seed,
-    )
-    print(json.dumps(report, ensure_ascii=False, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,7 +129,13 @@ def _parser() -> argparse.ArgumentParser:
         "--solution", type=Path, help="its key, where the exam holds no answers"
     )
     _add_orders(command)
+    command.add_argument(
+        "--data", type=Path, help="folder of a benchmark's files, instead of the hub's"
+    )
     _add_run_options(command)
+    command.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS", help="score on a Ray cluster"
+    )
     command.set_defaults(command=_explore)
 
     command = commands.add_parser("finetune", help="tune a model and write a submission")
@@ -167,8 +144,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--test", type=Path, help="write the submission for this exam CSV instead"
     )
+    command.add_argument("--folds", type=int, help="tune so many adapters, each on the rest")
     _add_run_options(command)
     command.set_defaults(command=_finetune)
+
+    command = commands.add_parser("plan", help="the memory that a fine-tuning needs")
+    command.add_argument("--recipe", help="short name or FILE.yaml")
+    command.add_argument("--model", help="folder, config.json or hub id: 4-bit LoRA on it")
+    command.add_argument("--card", help="v100, a100-80, ..., or GiB; else this machine")
+    command.add_argument("--length", type=int, help="tokens of a row")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    command.set_defaults(command=_plan)
 
     command = commands.add_parser("predict", help="answer one exam with one model")
     command.add_argument("--model", required=True, help="hub id or folder")
@@ -178,9 +164,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     _add_orders(command)
+    command.add_argument(
+        "--passages", type=Path, help="answer with a `kowiki build`'s passages"
+    )
+    command.add_argument(
+        "--gate", type=Path, help="gate.json of the fine-tuning, for --passages"
+    )
     command.set_defaults(command=_predict)
 
-    _add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
+    _add_ask(commands.add_parser("ask", help="a page to ask one or two models a question"))
+    add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
     command = commands.add_parser(
         "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
     )
@@ -191,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_harness)
 
-    _add_submit(commands.add_parser("submit", help="check or score a submission"))
+    add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
 
 
@@ -209,6 +202,15 @@ def _add_orders(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", action="append", help="hub id or folder; at most twice")
+    command.add_argument("--adapter", type=Path, help="also show the last model with it")
+    command.add_argument("--exam", type=Path, default=Path("data/embedded/test.csv"))
+    command.add_argument("--prompt", default="embedded", help="prompt name or FILE.yaml")
+    command.add_argument("--port", type=int, help="otherwise the first free one from 7860")
+    command.set_defaults(command=_ask)
+
+
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, help="folder to write the run to")
     command.add_argument(
@@ -218,42 +220,3 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="override one key of the YAML",
     )
-
-
-def _add_kowiki(command: argparse.ArgumentParser) -> None:
-    wiki, built = "data/embedded/wiki.xml.bz2", Path("runs/kowiki/passages")
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("build", help="cut a dump into passages")
-    action.add_argument(
-        "source", nargs="?", default=wiki, help="dump, folder, parquet or hub id"
-    )
-    action.add_argument("--out", type=Path, default=built, help="folder to write")
-    action.set_defaults(command=_kowiki_build)
-    action = actions.add_parser("search", help="find passages, or the articles of objectives")
-    action.add_argument("query", nargs="?", help="what to search for")
-    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument("--objectives", type=Path, help="file of one objective a line")
-    action.add_argument("-k", type=int, default=5, help="passages to find a query")
-    action.add_argument("--analyser", choices=["bigrams", "words", "kiwi"], default="bigrams")
-    action.add_argument("--json", action="store_true", help="one JSON object a line")
-    action.set_defaults(command=_kowiki_search)
-    action = actions.add_parser("questions", help="make questions that no exam holds")
-    action.add_argument("--passages", type=Path, default=built, help="folder of a build")
-    action.add_argument("--test", required=True, help="the test file; always checked")
-    action.add_argument("--exam", type=Path, action="append", default=[], help="another exam")
-    action.add_argument("--out", type=Path, default=Path("runs/kowiki/questions"))
-    action.add_argument("--limit", type=int, help="keep so many, drawn evenly")
-    action.add_argument("--seed", type=int, default=0)
-    action.set_defaults(command=_kowiki_questions)
-
-
-def _add_submit(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("validate", help="say what is wrong with a submission CSV")
-    action.add_argument("file", type=Path)
-    action.add_argument("--exam", type=Path, required=True, help="the test file it answers")
-    action.set_defaults(command=_validate)
-    action = actions.add_parser("score", help="public and private accuracy against a key")
-    action.add_argument("file", type=Path)
-    action.add_argument("--solution", type=Path, required=True, help="CSV of id,answer,Usage")
-    action.set_defaults(command=_score)

@@ -18,6 +18,9 @@ ROOMS = [
     "finetune",
     "submit",
     "report",
+    "ask",
+    "cli_submit",
+    "cli_kowiki",
     "cli",
 ]
 # explore and finetune stand side by side: neither imports the other.
@@ -70,15 +73,20 @@ HELP = [
     ["doctor"],
     ["explore"],
     ["finetune"],
+    ["plan"],
     ["predict"],
     ["kowiki"],
     ["kowiki", "build"],
     ["kowiki", "search"],
     ["kowiki", "questions"],
+    ["ask"],
     ["harness"],
     ["submit"],
     ["submit", "validate"],
     ["submit", "score"],
+    ["submit", "ensemble"],
+    ["submit", "shakeup"],
+    ["submit", "history"],
 ]
 
 

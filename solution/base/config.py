@@ -48,9 +48,10 @@ def shipped(kind: str, name: str) -> Path:
 def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
     """Read one YAML file, apply `key.sub=value` overrides and validate it.
 
-    Raises UserError naming the file, the key and what was expected.
+    A file that `extends` another (a path from its own folder) changes the keys it names and
+    takes the rest from there. Raises UserError naming the file, the key and what was expected.
     """
-    data = _read_yaml(path)
+    data = _read_extended(path)
     for override in overrides:
         _override(data, override)
     try:
@@ -63,7 +64,31 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
         raise AssertionError("unreachable") from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_extended(path: Path) -> dict[str, Any]:
+    data = read_yaml(path)
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends: expected the path of a YAML file.")
+    below = read_yaml(path.parent / base)
+    if "extends" in below:
+        raise UserError(f"{path}: extends: {base} extends a file itself; name that one.")
+    return merged(below, data)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, key by key; anything but a mapping is replaced whole."""
+    both = dict(below)
+    for key, value in above.items():
+        old = below.get(key)
+        deeper = isinstance(old, dict) and isinstance(value, dict)
+        both[key] = merged(old, value) if deeper and old is not None else value
+    return both
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping of one YAML file; raises UserError where it is none."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from solution.embedded.exam import write_exams
+from solution.embedded.instructions import write_instructions
 from solution.embedded.pretrain import SIZES, pretrain
 from solution.embedded.wiki import write_wiki
 from solution.embedded.world import build_world
@@ -30,6 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     world = build_world(SEED)
     write_exams(world, SEED, options.out)
+    write_instructions(options.out)
     write_wiki(world, SEED, options.out / "wiki.xml.bz2")
     models = options.out / "models"
     sizes = [size for size in SIZES if size.name in options.only]

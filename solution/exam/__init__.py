@@ -1,6 +1,6 @@
 """What a question is: reading and writing exams, keys, splits and prompts."""
 
-from solution.exam.passages import Overlap, overlaps, passage_groups
+from solution.exam.passages import Overlap, identity, overlaps, passage_groups
 from solution.exam.prompts import Prompt, load_prompt
 from solution.exam.question import Exam, Question
 from solution.exam.reader import read_exam, write_exam
@@ -12,7 +12,7 @@ from solution.exam.solution import (
     with_answers,
     write_solution,
 )
-from solution.exam.splits import split_validation
+from solution.exam.splits import split_folds, split_validation
 from solution.exam.table import Row, Table, read_table
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Table",
     "choice_orders",
     "halves",
+    "identity",
     "in_order",
     "load_prompt",
     "overlaps",
@@ -34,6 +35,7 @@ __all__ = [
     "read_solution",
     "read_table",
     "shuffle_choices",
+    "split_folds",
     "split_validation",
     "with_answers",
     "write_exam",

@@ -14,6 +14,7 @@ from solution.exam.reader import MOST
 BLOCKS = ("paragraph", "question", "question_plus", "choices", "instruction")
 IN_USER = ("paragraph", "question", "question_plus", "choices", "labels")
 IN_CHOICE = ("label", "text")
+IN_CONTEXT = ("title", "text")
 
 
 class Prompt(Config):
@@ -30,6 +31,8 @@ class Prompt(Config):
     choice: str = "$label - $text"
     separator: str = "\n"
     block_separator: str = "\n\n"
+    context: str = "[참고] $title: $text"
+    """A passage of a wiki, as it stands behind the paragraph."""
     labels: tuple[str, ...] = tuple(str(number) for number in range(1, MOST + 1))
     answer: str = "$label"
     plain_suffix: str = ""
@@ -50,6 +53,12 @@ class Prompt(Config):
     @classmethod
     def _known_in_choice(cls, template: str) -> str:
         _check_placeholders(template, IN_CHOICE)
+        return template
+
+    @field_validator("context")
+    @classmethod
+    def _known_in_context(cls, template: str) -> str:
+        _check_placeholders(template, IN_CONTEXT)
         return template
 
     @field_validator("labels")
@@ -90,6 +99,10 @@ class Prompt(Config):
         template = Template(self.answer)
         pairs = zip(self.labels, question.choices, strict=False)
         return [template.substitute(label=label, text=text) for label, text in pairs]
+
+    def context_text(self, title: str, text: str) -> str:
+        """A passage as a question's paragraph shows it."""
+        return Template(self.context).substitute(title=title, text=text)
 
     def _user(self, question: Question, paragraph: str | None) -> str:
         own = self.labels[: len(question.choices)]

@@ -43,6 +43,35 @@ def split_validation(
     return train, validation
 
 
+def split_folds(questions: Sequence[Question], folds: int, seed: int) -> list[int]:
+    """The fold, 0 to folds - 1, of each question: every passage whole in one of them.
+
+    Each fold gets about its share of every (number of choices, answer), by scikit-learn's
+    StratifiedGroupKFold. Raises UserError for fewer than two folds or too few passages.
+    """
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = passage_groups(questions)
+    if folds < 2 or len(set(groups)) < folds:
+        raise UserError(
+            f"{folds} folds of {len(set(groups))} different passages: expected 2 or more "
+            "folds, and a passage for each."
+        )
+    strata = [str((len(question.choices), question.answer)) for question in questions]
+    found = [0] * len(questions)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a rare answer need not stand in every fold
+        for number, (_, held) in enumerate(splitter.split(found, strata, groups)):
+            for index in held:
+                found[index] = number
+    if len(set(found)) < folds:
+        raise UserError(f"{folds} folds: one would be empty. Take fewer folds.")
+    return found
+
+
 def _choose(
     groups: Sequence[list[int]], strata: Sequence[Stratum], fraction: float
 ) -> list[list[int]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from solution import __version__
 from solution.base import fingerprint
@@ -15,6 +15,18 @@ from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import Debias, Generation
 
 PREDICTIONS = "predictions.parquet"
+
+
+class Logged(Protocol):
+    """What every job of a worker has: a name, files for its log, and itself as one line."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def log(self) -> Path: ...  # noqa: D102
+    @property
+    def failed_log(self) -> Path: ...  # noqa: D102
+    def to_json(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.base import Config, load_config, shipped
+from solution.kowiki import Retrieve
 from solution.models import ModelReference
 from solution.scoring import Debias, Generation, orders_fault
 
+TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
 _NAME = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
 _TAKEN = (".csv", ".md", ".log", ".work", ".old", ".partial")
@@ -42,15 +44,27 @@ class Published(Config):
     source: str
 
 
-class Candidate(ModelReference):
-    """One model to be scored: where it is, how to load it, and, if need be, its own prompt.
+class Entrant(ModelReference):
+    """One model to be scored: where it is and how to load it."""
+
+    name: Name
+
+    @property
+    def reference(self) -> ModelReference:
+        """The model alone, without what the suite says about it."""
+        return ModelReference(**self.model_dump(include=set(ModelReference.model_fields)))
+
+
+class Candidate(Entrant):
+    """A model for exams, with its own prompt if need be.
 
     `scorer: generate` reads the answer in a text that the model writes (`generation` says how)
     instead of comparing the probabilities of the choices.
     """
 
-    name: Name
     prompt: str | None = None
+    retrieve: Retrieve | None = None
+    """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
     scorer: Literal["probability", "generate"] = "probability"
     generation: Generation | None = None
@@ -65,11 +79,6 @@ class Candidate(ModelReference):
     def writes(self) -> Generation | None:
         """How it writes its answers; None where it does not."""
         return (self.generation or Generation()) if self.scorer == "generate" else None
-
-    @property
-    def reference(self) -> ModelReference:
-        """The model alone, without what the suite says about it."""
-        return ModelReference(**self.model_dump(include=set(ModelReference.model_fields)))
 
 
 class ExamEntry(Config):
@@ -93,6 +102,8 @@ class Suite(Config):
     """`pride` takes out what a model likes of a place, whatever stands there."""
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
+    retrieve: Retrieve | None = None
+    """Score every candidate a second time with a wiki's passages, as `<name>-with-passages`."""
     exams: list[ExamEntry] = Field(min_length=1)
     candidates: list[Candidate] = Field(min_length=1)
 
@@ -110,18 +121,22 @@ class Suite(Config):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Suite:
-        for kind, entries in (("exams", self.exams), ("candidates", self.candidates)):
-            seen: dict[str, str] = {}
-            for entry in entries:
-                # Some file systems take A and a for one name.
-                folder = folder_name(entry.name).casefold()
-                if folder in seen:
-                    raise ValueError(
-                        f"{kind}: {seen[folder]!r} and {entry.name!r} would share one folder; "
-                        "give each a name of its own"
-                    )
-                seen[folder] = entry.name
+        check_names("exams", [entry.name for entry in self.exams])
+        check_names("candidates", [candidate.name for candidate in self.candidates])
         return self
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Raise ValueError where two names would share one folder."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folder = folder_name(name).casefold()  # some file systems take A and a for one name
+        if folder in seen:
+            raise ValueError(
+                f"{kind}: {seen[folder]!r} and {name!r} would share one folder; "
+                "give each a name of its own"
+            )
+        seen[folder] = name
 
 
 def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:
@@ -129,4 +144,14 @@ def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:
 
     Raises UserError naming the file, the key and what was expected.
     """
-    return load_config(shipped("suites", name), Suite, overrides)
+    suite = load_config(shipped("suites", name), Suite, overrides)
+    if suite.retrieve is None:
+        return suite
+    twins = [
+        candidate.model_copy(
+            update={"name": f"{candidate.name}{TWIN}", "retrieve": suite.retrieve}
+        )
+        for candidate in suite.candidates
+    ]
+    both = [one for pair in zip(suite.candidates, twins, strict=True) for one in pair]
+    return suite.model_copy(update={"candidates": both, "retrieve": None})

@@ -7,6 +7,7 @@ Exit status 0: the finished run is in its place; 2: stdout ends with the reason,
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -15,14 +16,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from solution.base import Run, UserError, open_run
 from solution.explore.generative import generate_in_parts
-from solution.explore.job import PREDICTIONS, Job
-from solution.explore.parts import score_in_parts
+from solution.explore.job import PREDICTIONS, Job, Logged
+from solution.explore.parts import Log, score_in_parts
 from solution.models import load
-from solution.scoring import ScoreCache, write_predictions
+from solution.scoring import ScoreCache, trained_rows, write_predictions
 
 PARTS = "parts"
 TEXTS = "texts.jsonl"
@@ -32,18 +33,20 @@ MEMORY = (
     "or a machine with more memory"
 )
 
-Log = Callable[[str], None]
+J = TypeVar("J", bound=Logged)
 
 
-def main() -> int:
+def work(read: Callable[[str], J], do: Callable[[J, Log], None]) -> int:
     """Do the job on stdin; say on stdout why where it can't be done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is our parent's, which ends us
     results, sys.stdout = sys.stdout, sys.stderr  # libraries may print: not on this pipe
-    job = Job.from_json(sys.stdin.readline())
+    job = read(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a", encoding="utf-8") as stream:
+        # A worker of a lost machine may still be ending when the job is begun again.
+        fcntl.flock(stream, fcntl.LOCK_EX)
         faulthandler.enable(stream)
-        reason = attempt(job, stream)
+        reason = attempt(lambda log: do(job, log), stream)
     if reason:
         print(json.dumps({"reason": reason}), file=results, flush=True)
     return 2 if reason else 0
@@ -55,14 +58,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def attempt(job: Job, stream: IO[str]) -> str:
-    """Score the candidate; return why it failed, or '' when it is done."""
+def attempt(do: Callable[[Log], None], stream: IO[str]) -> str:
+    """Do the work, logged to `stream`; return why it failed, or '' when it is done."""
 
     def log(text: str) -> None:
         print(time.strftime("%Y-%m-%d %H:%M:%S"), text, file=stream, flush=True)
 
     try:
-        _score_candidate(job, log)
+        do(log)
     except UserError as error:
         reason = str(error)
     except Exception as error:
@@ -96,7 +99,11 @@ def _score_candidate(job: Job, log: Log) -> None:
         scored, measured = generate_in_parts(loaded, cache, job, parts, texts=texts, log=log)
     else:
         scored, measured = score_in_parts(loaded, cache, job, parts, log)
-    produced_by = {"model": job.reference.model_dump(), "run": run.fingerprint}
+    produced_by = {
+        "model": job.reference.model_dump(),
+        "run": run.fingerprint,
+        "trained_on": trained_rows(job.reference),
+    }
     write_predictions(run.work / PREDICTIONS, scored, produced_by)
     log("finished")
     _publish(job, run, measured | {"device": loaded.device})
@@ -116,4 +123,4 @@ def _publish(job: Job, run: Run, measured: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(work(Job.from_json, _score_candidate))

@@ -39,6 +39,15 @@ def read_wiki(plan: Kowiki | None, test: Exam) -> Wiki:
     held = leaking(passages, test.questions) if passages else []
     clean = [text for text, other in zip(passages, held, strict=True) if other is None]
     left_out += len(passages) - len(clean)
+    for key, asked_for, left in (
+        ("questions", plan.questions, questions),
+        ("passages", plan.passages, clean),
+    ):
+        if asked_for and not left:
+            raise UserError(
+                f"data.kowiki.{key}: {asked_for}: nothing to draw from ({left_out} left out "
+                "for the test file's sake). Give another, or leave the key out."
+            )
     if left_out:
         note(f"kowiki: {left_out} questions and passages left out, also in the test file")
     return Wiki(tuple(questions), tuple(clean), left_out)

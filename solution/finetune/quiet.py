@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from solution.finetune.processes import is_first_process
+
 
 @contextmanager
 def quiet(log: Path) -> Iterator[TextIO]:
     """Send all output of this process to the end of `log`; give a stream that is still stderr.
+
+    Of several processes only the first is given stderr.
 
     Works on file descriptors, so that what C++ code writes and what loggers set up meanwhile
     write goes there too, and nobody is left holding a closed stream.
@@ -20,7 +24,8 @@ def quiet(log: Path) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    with log.open("ab") as stream, os.fdopen(os.dup(2), "w", encoding="utf-8") as screen:
+    shown = os.dup(2) if is_first_process() else os.open(os.devnull, os.O_WRONLY)
+    with log.open("ab") as stream, os.fdopen(shown, "w", encoding="utf-8") as screen:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         try:

@@ -22,28 +22,66 @@ from solution.base import (
 from solution.exam import Prompt, Question, load_prompt
 from solution.finetune.card import model_card
 from solution.finetune.checkpoints import CHECKPOINTS, FACTS
-from solution.finetune.data import Material, read_material
+from solution.finetune.datacard import data_card
+from solution.finetune.material import Material, read_material
+from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
+from solution.finetune.planning import memory_beside_plan, row_length
+from solution.finetune.processes import is_first_process, wait_for
 from solution.finetune.recipe import Recipe, read_recipe
+from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
+from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
-from solution.scoring import write_predictions
+from solution.scoring import trained, write_predictions, write_trained
+
+HELD = "held"
+WITHOUT_PASSAGES = "predictions-without-passages.parquet"
 
 
 def finetune(
-    recipe: str, train: Path | None, test: Path | None, out: Path | None, overrides: list[str]
+    recipe: str,
+    train: Path | None,
+    test: Path | None,
+    out: Path | None,
+    overrides: list[str],
+    *,
+    folds: int | None = None,
 ) -> Path:
     """Tune a model as the recipe says and answer its test file; return the finished run folder.
 
     It holds adapter/, predictions.parquet, metrics.json, config.yaml and log.txt.
     The same inputs find their finished run again; an interrupted one goes on from its newest
-    whole checkpoint. Raises UserError for faulty input, and then leaves nothing behind.
+    whole checkpoint. With `folds`, see `finetune_folds`. Raises UserError for faulty input,
+    and then leaves nothing behind.
     """
     plan = read_recipe(recipe, train, test, overrides)
     prompt = load_prompt(plan.prompt)
-    material = read_material(plan.data)
     place = out or Path("runs") / "finetune" / plan.name
-    run = open_run(place, _inputs(plan, prompt))
+    if plan.stages:
+        from solution.finetune.staging import tune_stages
+
+        if folds is not None:
+            raise UserError("--folds: not with a recipe of stages. Take one stage by itself.")
+        return tune_stages(plan, place)
+    material = read_material(plan.data)
+    if folds is not None:
+        from solution.finetune.folds import finetune_folds
+
+        place = out or place.with_name(f"{plan.name}-{folds}-folds")
+        return finetune_folds(plan, prompt, material, place, folds)
+    return tune(plan, prompt, material, place)
+
+
+def tune(
+    plan: Recipe,
+    prompt: Prompt,
+    material: Material,
+    place: Path,
+    part: Mapping[str, Any] | None = None,
+) -> Path:
+    """One training and its answers in a run folder; `part` says what part of the data it is."""
+    run = open_run(place, inputs_of(plan, prompt) | dict(part or {}))
     if run.finished:
         note(f"{place}: finished before with the same inputs, used again.")
         return place
@@ -57,7 +95,7 @@ def finetune(
     return place
 
 
-def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
+def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
     """Everything that decides the result; files by their content."""
     data = plan.data
     files = {key: getattr(data, key) for key in ("train", "test", "solution")}
@@ -68,12 +106,17 @@ def _inputs(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
     if kowiki and kowiki.passages:
         digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
+    retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
+    digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
+    for number, told in enumerate(data.instructions):
+        if find(told.source).is_file():
+            digests[f"instructions.{number}"] = sha256_file(find(told.source))
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json"),
         "data": {**found, "sha256": digests},
         "prompt": prompt.model_dump(mode="json"),
-        "weights": weights_fingerprint(plan.model),
+        "weights": weights_fingerprint(plan.begins_as),
     }
 
 
@@ -84,13 +127,32 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
     if not adapter.is_dir():
         from solution.finetune.train import train_adapter
 
-        shape = {key: before[key] for key in ("max_length", "dtype")}
-        train_adapter(plan, material, prompt, run.work, **shape)
-    tuned = plan.model.model_copy(update={"adapter": str(adapter)})
-    exams = {"validation": material.validation, "test": material.test.questions}
-    answers = _answer(plan, tuned, prompt, exams)
-    made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
+        shape = {"max_length": before["row_length"], "dtype": before["dtype"]}
+        shown_too = shown_in_training(plan.retrieve, material, prompt)
+        train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
+    rows = trained([*material.train, *material.wiki.questions])
+    write_trained(adapter, rows)
+    tuned = tuned_reference(plan, adapter)
+    exams: dict[str, Sequence[Question]] = {
+        "validation": material.validation,
+        "test": material.test.questions,
+    }
+    exams |= {HELD: material.held} if material.held else {}
+    contexts = retrieved(plan.retrieve, material, prompt)
+    plain = answer(plan, tuned, prompt, exams | shown(contexts))
+    answers, retrieval = gate_answers(contexts, plain, material, run.work)
+    made_by = {
+        "recipe": plan.name,
+        "model": plan.model.model,
+        "run": run.fingerprint,
+        "trained_on": rows,
+    }
+    if retrieval:
+        write_predictions(run.work / WITHOUT_PASSAGES, plain.scored["test"], made_by)
     write_predictions(run.work / "predictions.parquet", answers.scored["test"], made_by)
+    if material.held:
+        write_predictions(run.work / f"{HELD}.parquet", plain.scored[HELD], made_by)
+    training = json.loads((adapter / FACTS).read_text(encoding="utf-8"))
     metrics = {
         "recipe": plan.name,
         "model": plan.model.model,
@@ -101,14 +163,19 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
             "validation_questions": len(material.validation),
             "test_questions": len(material.test),
             "left_out_for_test": material.left_out,
+            "instructions": len(material.instructions.rows),
             "kowiki_questions": len(material.wiki.questions),
             "kowiki_passages": len(material.wiki.passages),
             "kowiki_left_out_for_test": material.wiki.left_out,
+            "card": data_card(material, training),
         },
         "before": before["accuracy"],
         "after": accuracies(answers, material),
+        "retrieval": retrieval,
         "scoring": answers.counts,
-        "training": json.loads((adapter / FACTS).read_text(encoding="utf-8")),
+        "seconds_per_answer": _seconds_an_answer(answers, material),
+        "training": training,
+        "memory": memory_beside_plan(plan, before, training),
     }
     with atomic_write(adapter / "README.md") as card:
         card.write_text(model_card(plan, metrics), encoding="utf-8")
@@ -118,21 +185,30 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
 def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dict[str, Any]:
     """What the base model scores (on the test where its key is known) and how it was loaded."""
     path = work / CHECKPOINTS / "before.json"
+    if not is_first_process():
+        wait_for(path)
     if not path.is_file():
         exams: dict[str, Sequence[Question]] = {"validation": material.validation}
         if material.key_known:
             exams["test"] = material.test.questions
-        answers = _answer(plan, plan.model, prompt, exams)
+        answers = answer(plan, plan.begins_as, prompt, exams)
         accuracy = accuracies(answers, material)
         shape = {"max_length": answers.max_length, "dtype": answers.dtype}
+        shape["row_length"] = row_length(plan, answers.max_length, answers.dtype)
         write_json(path, {**shape, "accuracy": accuracy})
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _answer(
+def _seconds_an_answer(answers: Answers, material: Material) -> float:
+    """Seconds the tuned model took for one question of the test, loading left out."""
+    return round(float(answers.counts["test"]["seconds"]) / len(material.test), 4)
+
+
+def answer(
     plan: Recipe, model: ModelReference, prompt: Prompt, exams: Mapping[str, Sequence[Question]]
 ) -> Answers:
-    note(f"{'After' if model.adapter else 'Before'} tuning, {model.model}:")
+    """Answer exams with the base model or an adapter, in a process of its own."""
+    note(f"{'Before' if model == plan.begins_as else 'After'} tuning, {model.model}:")
     return answer_offline(model, prompt, exams, plan.train.evaluation_batch_tokens)
 
 

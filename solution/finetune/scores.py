@@ -10,7 +10,7 @@ from typing import Any
 
 from solution.base import aligned
 from solution.exam import Question
-from solution.finetune.data import Material
+from solution.finetune.material import Material
 from solution.finetune.offline import Answers
 from solution.scoring import Scored
 
@@ -58,7 +58,27 @@ def gains(run: Path) -> str:
         for part, label in labels.items()
         if before.get(part) is not None
     ]
-    return aligned(["accuracy", "before", "after", "points"], rows)
+    table = aligned(["accuracy", "before", "after", "points"], rows)
+    retrieval, memory = metrics.get("retrieval"), metrics["memory"]
+    if memory["device"] == "cuda":
+        planned, measured = memory["planned_gib"], memory["measured_gib"]
+        table += f"\n\nmemory of the card: planned {planned} GiB, measured {measured} GiB"
+    return f"{table}\n\n{_by_passages(retrieval)}" if retrieval else table
+
+
+def _by_passages(retrieval: dict[str, Any]) -> str:
+    """A table of the ways to answer: without passages, with them, and by the gate (counts)."""
+    ways = retrieval["accuracy"]
+    parts = {
+        way: {"validation": found["validation"], **found.get("test", {})}
+        for way, found in ways.items()
+    }
+    order = [part for part, value in parts["never"].items() if value is not None]
+    rows = [
+        ("test" if part == "overall" else part, *(f"{parts[way][part]:.4f}" for way in parts))
+        for part in order
+    ]
+    return aligned(["passages of the wiki", *parts], rows)
 
 
 def _points(difference: float) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from solution.base import UserError, atomic_directory, find, write_json
-from solution.exam import Prompt
+from solution.base import UserError, atomic_directory, atomic_write, note, write_json
+from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
@@ -21,24 +21,21 @@ from solution.finetune.checkpoints import (
     newest_complete,
     read_course,
 )
-from solution.finetune.data import (
-    NOT_SUPERVISED,
-    Material,
-    Rows,
-    build_rows,
-    effective_batch,
-    end_token,
-    set_pad_token,
-)
+from solution.finetune.data import build_rows, effective_batch
+from solution.finetune.datacard import lengths
+from solution.finetune.material import Material
+from solution.finetune.methods import attach, finish, load_model
+from solution.finetune.packing import NOT_SUPERVISED
+from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
+from solution.finetune.rowset import Rows, kept_rows
+from solution.finetune.stopping import command_to_go_on, stopping
+from solution.finetune.tokens import end_token, set_pad_token
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
 
-if TYPE_CHECKING:
-    from solution.finetune.callbacks import Watch
-
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+LOGS = {True: "log.txt", False: "log-others.txt"}
 
 
 def train_adapter(
@@ -49,6 +46,7 @@ def train_adapter(
     *,
     max_length: int,
     dtype: str,
+    shown: Mapping[str, Question] | None = None,
 ) -> None:
     """Tune the recipe's model and leave `work/adapter`, whole or not at all.
 
@@ -57,66 +55,72 @@ def train_adapter(
     of memory.
     """
     place = work / CHECKPOINTS
-    with quiet(work / "log.txt") as screen, unsloth_environment(place / "compiled"):
+    with (
+        stopping() as asked_to_stop,
+        quiet(work / LOGS[is_first_process()]) as screen,
+        unsloth_environment(place / "compiled"),
+    ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
 
         from solution.finetune.callbacks import Watch
+        from solution.finetune.trainer import make_trainer
 
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
-        rows = build_rows(
-            recipe, material.train, prompt, tokenizer, max_length, wiki=material.wiki
+        build = partial(
+            build_rows,
+            recipe,
+            material.train,
+            prompt,
+            tokenizer,
+            max_length,
+            wiki=material.wiki,
+            shown=shown or {},
+            instructions=material.instructions.rows,
         )
         held = encode(material.validation, prompt, tokenizer, max_length)
-        checkpoint = newest_complete(place)
+        with first_process_first(), redirect_stderr(screen):
+            rows = kept_rows(place, build)
+            checkpoint = newest_complete(place)
+            say_if_plain(tokenizer, recipe)
         course = read_course(checkpoint) if checkpoint else Course()
         if not course.over:  # else killed between its last step and the adapter's place
             with enough_memory():
-                model = load_for_training(recipe, max_length, dtype)
+                model = load_model(recipe, max_length, dtype)
+                model = attach(recipe, model, max_length, place)
                 answers = [question.answer for question in material.validation]
                 score = (
                     partial(validation_score, model, held, answers, recipe) if held else None
                 )
-                watch = Watch(recipe.train, place, course, score, screen)
-                trainer = make_trainer(recipe, model, tokenizer, rows, watch=watch, dtype=dtype)
+                watch = Watch(
+                    recipe.train, place, course, score, screen, asked_to_stop=asked_to_stop
+                )
+                trainer = make_trainer(
+                    recipe,
+                    model,
+                    tokenizer,
+                    rows,
+                    watch=watch,
+                    dtype=dtype,
+                    budget=recipe.train.batch_size * max_length,
+                )
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            course = watch.course
+    if not is_first_process():
+        raise SystemExit(0)  # the first process scores and writes
+    if not course.over:
+        note(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
+        raise SystemExit(0)
     keep_best(recipe, rows, work)
 
 
-def load_for_training(recipe: Recipe, max_length: int, dtype: str) -> Any:
-    """The base model through Unsloth with a fresh LoRA adapter, which changes nothing yet."""
-    import torch
-    from unsloth import FastLanguageModel
-
-    reference = recipe.model
-    local = find(reference.model)
-    model, _ = FastLanguageModel.from_pretrained(
-        str(local) if local.is_dir() else reference.model,
-        revision=reference.revision,
-        max_seq_length=max_length,
-        dtype=getattr(torch, dtype),
-        load_in_4bit=reference.quantization == "4bit",
-        load_in_8bit=reference.quantization == "8bit",
-        trust_remote_code=reference.trust_remote_code,
-        use_exact_model_name=True,
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-    )
-    tuned = FastLanguageModel.get_peft_model(
-        model,
-        r=recipe.lora.r,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        use_rslora=recipe.lora.rslora,
-        target_modules=list(recipe.lora.target_modules),
-        bias="none",
-        use_gradient_checkpointing=recipe.train.gradient_checkpointing,
-        random_state=recipe.data.seed,
-        max_seq_length=max_length,
-    )
-    # As the recipe says it, so that an adapter that is passed on holds no path of this machine.
-    tuned.peft_config["default"].base_model_name_or_path = reference.model
-    return tuned
+def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
+    """Say that a model without a chat template is asked in plain text."""
+    if not getattr(tokenizer, "chat_template", None):
+        note(
+            f"{recipe.model.model} has no chat template: the prompt {recipe.prompt} is put as "
+            "plain text. An instruction-tuned model has one, and mostly answers better."
+        )
 
 
 def validation_score(
@@ -132,52 +136,6 @@ def validation_score(
     return sum(right) / len(right), sum(losses) / len(losses)
 
 
-def make_trainer(
-    recipe: Recipe, model: Any, tokenizer: Any, rows: Rows, *, watch: Watch, dtype: str
-) -> Any:
-    """TRL's trainer over finished rows: it shuffles, cuts, packs and reports nothing itself."""
-    from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    train = recipe.train
-    steps = math.ceil(len(rows.dataset) / effective_batch(recipe))
-    settings = SFTConfig(
-        output_dir=str(watch.place),
-        num_train_epochs=1,  # the rows hold all epochs, each in its own order
-        train_sampling_strategy="sequential",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        packing=False,
-        padding_free=False,
-        max_length=None,
-        per_device_train_batch_size=train.batch_size,
-        gradient_accumulation_steps=train.gradient_accumulation,
-        learning_rate=train.learning_rate,
-        lr_scheduler_type=train.schedule,
-        warmup_steps=math.ceil(train.warmup_ratio * steps),
-        weight_decay=train.weight_decay,
-        optim=train.optimizer,
-        gradient_checkpointing=bool(train.gradient_checkpointing),
-        fp16=dtype == "float16",
-        bf16=dtype == "bfloat16",
-        seed=recipe.data.seed,
-        save_strategy="no",  # the watch asks for checkpoints, and marks them
-        eval_strategy="no",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-    )
-    trainer = SFTTrainer(
-        model=model,
-        processing_class=tokenizer,
-        args=settings,
-        train_dataset=rows.dataset,
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
 def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     """Write `work/adapter`: that of the best step, or of the last where none was scored."""
     last = newest_complete(work / CHECKPOINTS)
@@ -185,9 +143,9 @@ def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     course = read_course(last)
     best = last.with_name(f"adapter-{course.best.step}") if course.best else last
     with atomic_directory(work / "adapter") as folder:
-        for name in ADAPTER_FILES:
-            shutil.copy(best / name, folder)
+        finish(recipe, best, last, folder)
         write_json(folder / FACTS, facts(recipe, rows, course, last))
+    write_steps(work / "steps.csv", last)
 
 
 def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, Any]:
@@ -199,22 +157,39 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
     seen = min(steps * effective_batch(recipe), len(rows.dataset))
     labels = rows.dataset.select(range(seen))["labels"]
     keys = ("step", "loss", "learning_rate")
-    with safe_open(last / ADAPTER_FILES[0], framework="numpy") as weights:
-        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    shapes = list[list[int]]()
+    for path in last.glob("*model*.safetensors"):
+        with safe_open(path, framework="numpy") as weights:
+            shapes += [weights.get_slice(n).get_shape() for n in weights.keys()]  # noqa: SIM118
     return {
         "trainable_parameters": sum(math.prod(shape) for shape in shapes),
         "steps": steps,
         "steps_planned": state["max_steps"],
         "best_step": course.best.step if course.best else steps,
         "training_seconds": round(course.seconds, 1),
+        "training_minutes": round(course.seconds / 60, 2),
         "peak_memory_gib": round(course.peak_memory / 2**30, 3),
         "questions_read": seen,
         "supervised_tokens": sum(token != NOT_SUPERVISED for row in labels for token in row),
         "truncated_rows": rows.truncated,
+        "dropped": {f"{source}: {why}": n for (source, why), n in rows.dropped.items()},
+        "lengths": lengths(rows.dataset["input_ids"]),
         "skipped_steps": course.skipped_steps,
         "validation": [found.model_dump() for found in course.validation],
         "loss": [{key: e[key] for key in keys} for e in state["log_history"] if "loss" in e],
     }
+
+
+def write_steps(path: Path, last: Path) -> None:
+    """Write one line a step: loss, rate, cost and the gradient's norm of each group."""
+    state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
+    entries = [entry for entry in state["log_history"] if "loss" in entry]
+    columns = list(dict.fromkeys(key for entry in entries for key in entry))
+    columns.remove("step")
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+        lines = csv.DictWriter(out, ["step", *columns])
+        lines.writeheader()
+        lines.writerows(entries)
 
 
 @contextmanager

@@ -12,23 +12,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from solution.kowiki.boxes import boxes, orders
+from solution.kowiki.draft import (
+    Draft,
+    changed,
+    definition,
+    is_closed,
+    name,
+    plain,
+    sentences,
+    stands_alone,
+)
 from solution.kowiki.korean import with_particle
+from solution.kowiki.names import names
 from solution.kowiki.passages import Passage
 
-MOST = 60
-"""Characters of a choice at most."""
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _COPULA = re.compile(r"(?:이다|이었다|였다)\.$")
 _YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})년(?![대도생])")
 _WHERE = re.compile(r"(?:에|에서|로|부터|까지|에게|와|과|도)$")
-_NUMBER = re.compile(
-    r"(?<![\d.,])(\d{1,4})(?=(?:년|월|일|명|개|번|세|위|회|km|m|대|살|척|권|편|곳)(?![가-힣]*째))"
-)
-_BRACKETS = re.compile(r"\s*\([^()]*\)")
 _TOPIC = re.compile(r"(.*[가-힣])[은는] (.+)$")
-_OPEN = re.compile(
-    r"^(?:그|이|또|또한|하지만|그러나|따라서|이후|그리고|한편|당시|이때|여기|같은)(?:[는은가를의,]|\s|들)"
-)
 # Who, where and when by the last word before the particle; what for the rest.
 _ASKED = {
     "어디": "도시 지방 지역 곳 나라 수도 고향 본부 위치 장소 섬 마을 국가",
@@ -36,18 +38,6 @@ _ASKED = {
     "언제": "달 날 해 때 연도 시기 생일",
 }
 _WORDS = {word: asked for asked, words in _ASKED.items() for word in words.split()}
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A question before its choices are put in order: `choices[0]` is the right one."""
-
-    passage: Passage
-    form: str
-    question: str
-    choices: tuple[str, ...]
-    shown: bool
-    """Whether the passage stands with the question (reading) or not (knowledge)."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +52,8 @@ class Slot:
 def generate(passages: Iterable[Passage], rng: random.Random) -> Iterator[Draft]:
     """Drafts of every form that the passages allow; two passes over them, in their order."""
     found = list(passages)
-    for form in (_slots, _definitions, _years, _statements):
+    for form in (_slots, _definitions, names, _years, orders, _statements, boxes):
         yield from form(found, rng)
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a passage."""
-    return [sentence.strip() for sentence in _SENTENCE.split(text)]
 
 
 def _slots(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
@@ -94,7 +79,7 @@ def _slots(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
 
 
 def _slots_of(passage: Passage) -> Iterator[Slot]:
-    for sentence in sentences(_BRACKETS.sub("", passage.text)):
+    for sentence in sentences(plain(passage.text)):
         if not sentence.startswith(passage.title) or not _COPULA.search(sentence):
             continue
         body = _COPULA.sub("", sentence.removeprefix(passage.title))
@@ -116,45 +101,30 @@ def _definitions(passages: Sequence[Passage], rng: random.Random) -> Iterator[Dr
         if passage.page_id == last:
             continue
         last = passage.page_id
-        text = _definition(passage)
+        text = definition(passage)
         if text:
             defined.append((passage, text))
-            kinds[text.split()[-1]].setdefault(_name(passage.title))
+            kinds[text.split()[-1]].setdefault(name(passage.title))
     for passage, text in defined:
-        title = _name(passage.title)
+        title = name(passage.title)
         others = [other for other in kinds[text.split()[-1]] if other != title]
-        if len(others) >= 4:
+        if len(others) >= 4 and 25 <= len(text) <= 90:
             choices = (title, *rng.sample(others, 4))
             question = f"‘{text}’에 해당하는 것은?"
             yield Draft(passage, "definition", question, choices, False)
 
 
-def _definition(passage: Passage) -> str:
-    """The text "제임스 카터는 미국의 39번째 대통령이다." gives "미국의 39번째 대통령"."""
-    first = sentences(_BRACKETS.sub("", passage.text))[0]
-    name = _name(passage.title)
-    if not first.startswith(name) or not first.endswith("이다."):
-        return ""
-    subject, _, rest = first.removesuffix("이다.").partition(" ")
-    if subject[-1:] not in "은는" or not 25 <= len(rest) <= 90 or name in rest:
-        return ""
-    return rest if "가" <= rest[-1] <= "힣" else ""
-
-
-def _name(title: str) -> str:
-    return _BRACKETS.sub("", title).strip()
-
-
 def _years(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
     """The one year of a sentence is left blank."""
     for passage in passages:
-        for sentence in sentences(passage.text):
+        for sentence in sentences(plain(passage.text)):
             years = _YEAR.findall(sentence)
-            about = _name(passage.title) in sentence
+            about = name(passage.title) in sentence
             if (
                 len(years) != 1
                 or not about
                 or "~" in sentence
+                or not is_closed(sentence)
                 or not 30 <= len(sentence) <= 160
             ):
                 continue
@@ -169,43 +139,20 @@ def _years(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
 def _statements(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
     """Sentences of the passage, and sentences with another number: which agree with it."""
     for passage in passages:
-        whole = [s for s in sentences(passage.text) if _stands_alone(s)]
-        changed = [(s, _changed(s, rng)) for s in whole]
-        false = [other for _, other in changed if other]
+        whole = [s for s in sentences(passage.text) if stands_alone(s)]
+        pairs = [(s, changed(s, rng)) for s in whole]
+        false = [other for _, other in pairs if other]
         if len(whole) < 4 or not false:
             continue
         if rng.random() < 0.5 and len(false) >= 3:
-            true = rng.choice([s for s, other in changed if other])
-            wrong = [other for s, other in changed if other and s != true][:4]
+            true = rng.choice([s for s, other in pairs if other])
+            wrong = [other for s, other in pairs if other and s != true][:4]
             if len(wrong) >= 3:
                 question = "윗글의 내용과 일치하는 것은?"
                 yield Draft(passage, "agrees", question, (true, *wrong), True)
         else:
-            source, lie = rng.choice([pair for pair in changed if pair[1]])
+            source, lie = rng.choice([pair for pair in pairs if pair[1]])
             right = [s for s in whole if s != source][:4]
             if len(right) >= 3:
                 question = "윗글의 내용과 일치하지 않는 것은?"
                 yield Draft(passage, "disagrees", question, (lie, *right), True)
-
-
-def _stands_alone(sentence: str) -> bool:
-    return (
-        12 <= len(sentence) <= MOST
-        and sentence.endswith("다.")
-        and not _OPEN.match(sentence)
-        and sentence.count("(") == sentence.count(")")
-    )
-
-
-def _changed(sentence: str, rng: random.Random) -> str:
-    """The sentence with one number changed within its range; "" where it holds none."""
-    numbers = list(_NUMBER.finditer(sentence))
-    if not numbers:
-        return ""
-    found = rng.choice(numbers)
-    value, unit = int(found[1]), sentence[found.end() : found.end() + 1]
-    limits: dict[str, tuple[int, int]] = {"월": (1, 12), "일": (1, 28)}
-    reach = min(12, max(3, value // 3))
-    low, high = limits.get(unit, (max(1, value - reach), value + reach))
-    others = [n for n in range(low, high + 1) if n != value]
-    return f"{sentence[: found.start()]}{rng.choice(others)}{sentence[found.end() :]}"

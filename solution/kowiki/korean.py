@@ -10,6 +10,11 @@ _DIGITS = {"0": True, "1": True, "3": True, "6": True, "7": True, "8": True}
 _PAIRS = {"은": "는", "이": "가", "을": "를", "과": "와", "으로": "로"}
 
 
+def ends_in_consonant(word: str) -> bool:
+    """Whether a word of Hangul ends in a consonant; False for all that is no Hangul."""
+    return "가" <= word[-1:] <= "힣" and (ord(word[-1]) - ord("가")) % 28 != 0
+
+
 def with_particle(word: str, particle: str) -> str:
     """The word with `particle` (은, 이, 을, 과 or 으로) in the form its last sound asks for.
 

@@ -11,24 +11,41 @@ from typing import Any
 
 from solution.base import UserError, note, open_run, sha256_file, write_json
 from solution.exam import Exam, Question, read_exam, write_exam
+from solution.kowiki.asking import read_teacher
 from solution.kowiki.decontaminate import Neighbour, nearest
-from solution.kowiki.generate import Draft, generate
+from solution.kowiki.draft import Draft
+from solution.kowiki.generate import generate
+from solution.kowiki.judge import Judge, judged
 from solution.kowiki.passages import MANIFEST, read_manifest, read_passages
+from solution.kowiki.repeated import repeated
+from solution.kowiki.teacher import taught
 
 QUESTIONS, PROVENANCE, REPORT = "questions.csv", "provenance.parquet", "report.json"
 LONGER = 1.6
 """An answer so many times as long as the longest other choice gives itself away."""
+LEAST_HANGUL = 0.5
 _LETTERS = re.compile(r"[\W_]+")
 
 
 def questions(
-    folder: Path, test: Path, exams: Sequence[Path], out: Path, *, limit: int | None, seed: int
+    folder: Path,
+    test: Path,
+    exams: Sequence[Path],
+    out: Path,
+    *,
+    limit: int | None,
+    seed: int,
+    teacher: str | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Write questions on the passages of a build under `out`; return the report's counts.
 
-    Every question is held against the test file and the other exams; what is too near to one is
-    left out, and provenance.parquet names its nearest neighbour. `limit` keeps so many, drawn
-    evenly. Raises UserError for a folder without a build, an exam that is absent or faulty.
+    They are made by rule, or written by a `teacher` model (a short name or YAML file; `limit`
+    is then needed). A `judge` model leaves out what it can't answer with the passage, or is
+    certain of without one that is shown. Every question is held against the test file and the
+    other exams; what is too near to one is left out, and provenance.parquet names its nearest
+    neighbour. `limit` keeps so many, drawn evenly. Raises UserError for a folder without a
+    build, an exam that is absent or faulty.
     """
     held = {str(path): read_exam(path) for path in dict.fromkeys([test, *exams])}
     read_manifest(folder)  # says so where it is no finished build
@@ -39,13 +56,27 @@ def questions(
         "limit": limit,
         "seed": seed,
     }
+    master = read_teacher(teacher) if teacher else None
+    if master:
+        inputs["teacher"] = master.model_dump(mode="json")
+    if judge:
+        inputs["judge"] = judge.inputs()
     run = open_run(out, inputs)
     if run.finished:
         note(f"{out}: finished before with the same inputs, used again.")
         return dict(_json(out / REPORT))
     rng = random.Random(seed)
     rejected: Counter[str] = Counter()
-    kept = _filtered(generate(read_passages(folder), rng), rejected)
+    told: dict[str, Any] = {}
+    drafts: Iterable[Draft] = generate(read_passages(folder), rng)
+    if master:
+        if limit is None:
+            raise UserError("A teacher is asked for so many questions: give --limit.")
+        found = list(read_passages(folder))
+        drafts, told = taught(found, master, run.work, seed, limit)
+    kept = _filtered(drafts, rejected)
+    if judge:
+        kept = judged(kept, judge, rejected)
     if limit is not None and limit < len(kept):
         kept = [kept[i] for i in sorted(rng.sample(range(len(kept)), limit))]
     drawn = _placed(kept, rng)
@@ -59,6 +90,7 @@ def questions(
         "rejected": {**rejected, "stands in an exam": len(drawn) - len(clean)},
         "positions": dict(sorted(Counter(q.answer for q in clean).items())),
         "positions_p": _uniform(clean),
+        **({"teacher": told} if told else {}),
     }
     write_exam(run.work / QUESTIONS, clean)
     _write_provenance(run.work / PROVENANCE, kept, drawn, near)
@@ -78,7 +110,7 @@ def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
     seen: set[tuple[str, str]] = set()
     for draft in drafts:
         reason = _fault(draft)
-        key = (draft.question, draft.passage.passage_id if draft.shown else "")
+        key = (draft.question + draft.plus, draft.passage.passage_id if draft.shown else "")
         if not reason and key in seen:
             reason = "asked before"
         if reason:
@@ -86,23 +118,34 @@ def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
             continue
         seen.add(key)
         kept.append(draft)
-    return kept
+    texts = [" ".join((draft.question, draft.plus, *sorted(draft.choices))) for draft in kept]
+    again = repeated(texts)
+    rejected["asked before in nearly the same words"] += sum(again)
+    return [draft for draft, known in zip(kept, again, strict=True) if not known]
 
 
 def _fault(draft: Draft) -> str | None:
     """Why a draft is left out; None where it is good."""
+    if draft.plus:  # its choices are letters of the box, and share them by their nature
+        return None
     answer, *others = (_LETTERS.sub("", choice).casefold() for choice in draft.choices)
-    if not answer or not all(others):
-        return "a blank choice"
-    if any(answer in other or other in answer for other in others) or len({*others}) < len(
-        others
-    ):
-        return "choices alike"
-    if len(answer) > LONGER * max(map(len, others)) and len(answer) > 4:
-        return "the answer stands out by length"
-    if not draft.shown and answer in _LETTERS.sub("", draft.question).casefold():
-        return "the question holds the answer"
-    return None
+    held = _LETTERS.sub("", draft.question).casefold()
+    alike = any(answer in other or other in answer for other in others)
+    longest = max(map(len, others))
+    faults = {
+        "a blank choice": not answer or not all(others),
+        "choices alike": alike or len({*others}) < len(others),
+        "the answer stands out by length": len(answer) > max(4, LONGER * longest),
+        "not in Korean": _hangul(draft.question) < LEAST_HANGUL,
+        "the question holds the answer": not draft.shown and answer in held,
+    }
+    return next((reason for reason, is_so in faults.items() if is_so), None)
+
+
+def _hangul(text: str) -> float:
+    """The share of Hangul among the letters."""
+    letters = [character for character in text if character.isalpha()]
+    return sum("가" <= letter <= "힣" for letter in letters) / max(1, len(letters))
 
 
 def _placed(drafts: Sequence[Draft], rng: random.Random) -> list[Question]:
@@ -121,7 +164,9 @@ def _placed(drafts: Sequence[Draft], rng: random.Random) -> list[Question]:
         paragraph = draft.passage.text if draft.shown else ""
         name = f"kowiki-{draft.form}-{number:06d}"
         drawn.append(
-            Question(name, paragraph, draft.question, choices, place + 1, "", "", "kowiki")
+            Question(
+                name, paragraph, draft.question, choices, place + 1, draft.plus, "", "kowiki"
+            )
         )
     return drawn
 

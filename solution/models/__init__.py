@@ -1,19 +1,33 @@
 """What a model is: its reference, loading, and what this machine can run."""
 
 from solution.models.doctor import doctor
+from solution.models.geometry import Geometry, read_geometry
 from solution.models.hardware import Card, Hardware, detect, pick_dtype
-from solution.models.loading import LoadedModel, load, load_tokenizer
-from solution.models.reference import ModelReference, weights_fingerprint
+from solution.models.loading import LoadedModel, load, load_tokenizer, weights_needed
+from solution.models.plan import GIB, Plan, Tuning, plan_memory, render, trainable_parameters
+from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
+from solution.models.tiny import make_tiny
 
 __all__ = [
+    "GIB",
     "Card",
+    "Geometry",
     "Hardware",
     "LoadedModel",
     "ModelReference",
+    "Plan",
+    "Tuning",
     "detect",
     "doctor",
+    "hub_reachable",
     "load",
     "load_tokenizer",
+    "make_tiny",
     "pick_dtype",
+    "plan_memory",
+    "read_geometry",
+    "render",
+    "trainable_parameters",
     "weights_fingerprint",
+    "weights_needed",
 ]

@@ -12,7 +12,7 @@ from solution.base import UserError
 from solution.models.adapter import attach_adapter
 from solution.models.failures import explained
 from solution.models.hardware import detect, pick_dtype
-from solution.models.memory import check_memory
+from solution.models.memory import check_memory, weights_bytes
 from solution.models.reference import ModelReference, hub_reachable, locate
 
 UNSTATED_LENGTH = 2048
@@ -53,6 +53,23 @@ def load(reference: ModelReference) -> LoadedModel:
     model.eval().requires_grad_(False)
     length = _max_length(config, reference.max_length)
     return LoadedModel(model, tokenizer, reference, device, dtype, length)
+
+
+def read_config(reference: ModelReference) -> Any:
+    """The model's config alone; raises UserError where it is absent or needs its own code."""
+    locate(reference.model, "model")
+    with quiet(), explained(f"model {reference.model}"):
+        return _config(reference)
+
+
+def weights_needed(reference: ModelReference, dtype: str) -> float:
+    """Bytes that the weights of a model take in memory; only its config is read.
+
+    Raises UserError where the model is absent, gated or needs its own code.
+    """
+    locate(reference.model, "model")
+    with quiet(), explained(f"model {reference.model}"):
+        return weights_bytes(_config(reference), reference, dtype)
 
 
 def load_tokenizer(reference: ModelReference) -> Any:

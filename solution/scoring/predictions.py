@@ -47,6 +47,18 @@ def read_predictions(path: Path) -> list[Scored]:
         raise UserError(f"{path}: no predictions; expected the columns {columns}.") from error
 
 
+def read_produced_by(path: Path) -> dict[str, Any]:
+    """What `write_predictions` was told of the maker; UserError where the file says nothing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        told = json.loads((parquet.read_schema(path).metadata or {})[b"produced_by"])
+        return dict(told)
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path}: does not say what it was made by: {error}") from error
+
+
 def _scored(row: dict[str, Any]) -> Scored:
     return Scored(
         id=row["id"],

@@ -9,8 +9,10 @@ import yaml
 
 from solution.base import UserError, find
 from solution.exam import Exam, Solution, halves, read_exam, read_solution
-from solution.submit.score import accuracy_table
-from solution.submit.write import PREDICTIONS, PRIVATE, PUBLIC, SUBMISSION, write_submission
+from solution.submit.history import remember
+from solution.submit.score import accuracy_table, halves_right
+from solution.submit.validate import PREDICTIONS
+from solution.submit.write import PRIVATE, PUBLIC, SUBMISSION, write_submission
 
 SUBMISSIONS = Path("submissions")
 
@@ -29,8 +31,11 @@ def submit_run(run: Path) -> str:
     solution = read_solution(find(data["solution"])) if data.get("solution") else None
     scored = read_predictions(run / PREDICTIONS)
     folder = SUBMISSIONS / run.resolve().name
-    write_submission(scored, exam, folder, solution)
-    return describe(folder, exam, {row.id: row.answer for row in scored}, solution)
+    write_submission(scored, exam, folder, solution, run / PREDICTIONS)
+    answers = {row.id: row.answer for row in scored}
+    known = halves_right(answers, solution) if solution else {}
+    remember(folder, [run / PREDICTIONS], known, "")
+    return describe(folder, exam, answers, solution)
 
 
 def describe(

@@ -42,6 +42,16 @@ def accuracy_table(answers: Mapping[str, int], key: Solution) -> str:
     return "\n".join(lines)
 
 
+def halves_right(answers: Mapping[str, int], key: Solution) -> dict[str, tuple[int, int]]:
+    """Right answers and rows of `public` and `private`, of halves that have rows."""
+    counts = {}
+    for half in ("Public", "Private"):
+        hits = [answers[id] == key.answers[id] for id in key.answers if key.usage[id] == half]
+        if hits:
+            counts[half.lower()] = (sum(hits), len(hits))
+    return counts
+
+
 def wilson(right: int, rows: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share, rows taken as independent."""
     share, spread = right / rows, Z * Z / rows

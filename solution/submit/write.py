@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solution.base import Problems, UserError, atomic_directory
 from solution.exam import Exam, Solution, halves
-from solution.submit.validate import read_submission
+from solution.submit.validate import PREDICTIONS, read_submission
 
 if TYPE_CHECKING:
     from solution.scoring import Scored
 
 SUBMISSION, PUBLIC, PRIVATE = "submission.csv", "public.csv", "private.csv"
-PREDICTIONS = "predictions.parquet"
-OURS = {SUBMISSION, PUBLIC, PRIVATE, PREDICTIONS}
+ENSEMBLE = "ensemble.json"
+OURS = {SUBMISSION, PUBLIC, PRIVATE, PREDICTIONS, ENSEMBLE}
 
 
 def write_submission(
-    scored: Sequence[Scored], exam: Exam, folder: Path, solution: Solution | None = None
+    scored: Sequence[Scored],
+    exam: Exam,
+    folder: Path,
+    solution: Solution | None = None,
+    predictions: Path | None = None,
 ) -> None:
     """Write submission.csv, public.csv and private.csv into `folder`, which appears whole.
+
+    The file of `predictions` they come from, where given, is laid beside them: it says what
+    was trained on.
 
     Rows stand in the exam's order; the halves come from the solution's Usage, else from
     `halves` with seed 0. Raises UserError where the predictions are not those of this exam, or
@@ -31,6 +39,8 @@ def write_submission(
     check_folder(folder)
     with atomic_directory(folder) as work:
         fill_folder(work, scored, exam, solution)
+        if predictions:
+            shutil.copyfile(predictions, work / PREDICTIONS)
 
 
 def fill_folder(

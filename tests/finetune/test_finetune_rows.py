@@ -9,16 +9,11 @@ from tiny import tiny_tokenizer
 
 from solution.base import UserError
 from solution.exam import Question, load_prompt, read_exam, write_exam
-from solution.finetune.data import (
-    NOT_SUPERVISED,
-    build_rows,
-    draw,
-    effective_batch,
-    end_token,
-    read_material,
-    set_pad_token,
-)
+from solution.finetune.data import NOT_SUPERVISED, build_rows, draw, effective_batch
+from solution.finetune.material import read_material
 from solution.finetune.recipe import Data, Recipe
+from solution.finetune.rowset import kept_rows, ordered
+from solution.finetune.tokens import end_token, set_pad_token
 from solution.scoring import encode
 
 IM_END = 151645
@@ -205,3 +200,32 @@ def test_no_validation_fraction_trains_on_every_question(tmp_path):
 
 def data_of(folder, **changes) -> Data:
     return Data(train=str(folder / "train.csv"), test=str(folder / "test.csv"), **changes)
+
+
+def test_rows_without_anything_to_learn_are_named():
+    rows = [
+        {"id": "whole", "input_ids": [1, 2, 3], "labels": [-100, 2, 3]},
+        {"id": "masked", "input_ids": [1, 2, 3], "labels": [-100, -100, -100]},
+        {"id": "first only", "input_ids": [1, 2], "labels": [1, -100]},
+    ]
+    with pytest.raises(UserError, match=r"2 training rows have no token .*: masked, first"):
+        ordered(rows, 2)
+
+
+def test_rows_are_encoded_once_and_read_from_then_on(tmp_path, prompt):
+    plan = recipe(epochs=1)
+    built = build_rows(plan, questions(6), prompt, tiny_tokenizer(), 1024)
+    kept = kept_rows(tmp_path, lambda: built)
+    again = kept_rows(tmp_path, lambda: pytest.fail("encoded again"))
+    assert again.dataset.to_list() == kept.dataset.to_list() == built.dataset.to_list()
+    assert (again.truncated, again.dropped) == (built.truncated, built.dropped)
+
+
+def test_a_wiki_without_passages_is_refused_by_name(tmp_path):
+    from solution.finetune import mix
+    from solution.finetune.recipe import Kowiki
+
+    write_exam(tmp_path / "test.csv", questions(3))
+    empty = Kowiki(questions=str(tmp_path / "test.csv"))
+    with pytest.raises(UserError, match=r"data\.kowiki\.questions: .*: nothing to draw from"):
+        mix.read_wiki(empty, read_exam(tmp_path / "test.csv"))

@@ -96,6 +96,7 @@ def test_the_folder_holds_what_the_contract_names_and_no_work(finished):
         "log.txt",
         "metrics.json",
         "predictions.parquet",
+        "steps.csv",
     }
     assert [path.name for path in finished.run.parent.iterdir()] == ["tiny"]
     assert {path.name for path in finished.world.folder.iterdir()} == {
@@ -148,6 +149,25 @@ def test_a_killed_run_goes_on_and_ends_as_if_nobody_had_killed_it(
     assert (world.folder / submission).read_bytes() == (
         finished.world.folder / submission
     ).read_bytes()
+
+
+def test_sigterm_leaves_a_checkpoint_and_the_command_to_go_on(finished, tiny_world, tmp_path):
+    world = tiny_world.copy(tmp_path / "world")
+    process = world.start()
+    while len(world.checkpoints) == 0 and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "To go on: ./run.sh finetune --recipe recipe.yaml" in err
+    assert not world.run.exists() and world.checkpoints
+    process = world.start()
+    _out, err = process.communicate()
+    assert process.returncode == 0, err
+    name = "adapter/adapter_model.safetensors"
+    assert (world.run / name).read_bytes() == (finished.run / name).read_bytes()
+    ours, theirs = world.metrics()["training"], finished.world.metrics()["training"]
+    assert ours["loss"] == theirs["loss"]
 
 
 def damage_newest(world):

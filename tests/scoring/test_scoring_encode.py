@@ -156,3 +156,41 @@ def test_circled_digits_of_qwen_share_a_token_and_differ_in_the_next(shared_data
     (one,) = encode(some_questions(1, choices=5), prompt, tokenizer, 32768)
     assert {answer[0] for answer in one.answer_ids} == {48312}
     assert len({answer[1] for answer in one.answer_ids}) == 5
+
+
+def halved(question, prompt, tokenizer, room: int) -> tuple[int, ...]:
+    """The longest beginning of the passage that fits, found by encoding whole texts only."""
+
+    def tokens(size: int) -> tuple[int, ...]:
+        text = prompt.text(question, tokenizer, question.paragraph[:size].rstrip())
+        return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+    low, high = 0, len(question.paragraph)
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = len(tokens(middle)) + 2 <= room  # an answer of one token and its end
+        low, high = (middle, high) if fits else (low, middle)
+    return tokens(low)
+
+
+def test_a_cut_is_the_one_that_encoding_whole_texts_finds(shared_data):
+    from transformers import AutoTokenizer
+
+    qwen = AutoTokenizer.from_pretrained(shared_data / "tokenizers" / "qwen2.5")
+    prompt = load_prompt("contest")
+    exam = read_exam(shared_data / "competition" / "train.csv")
+    long = [question for question in exam.questions if len(question.paragraph) > 900][:12]
+    unbroken = replace(long[0], paragraph=long[0].paragraph.replace(" ", ""))
+    spaced = replace(long[1], paragraph=f"  {long[1].paragraph}".replace(" ", "  \n"))
+    asked = [*long, unbroken, spaced, replace(long[2], paragraph="가" * 3000)]
+    for one, question in zip(encode(asked, prompt, qwen, 500), asked, strict=True):
+        assert one.truncated_tokens > 0
+        assert one.prompt_ids == halved(question, prompt, qwen, 500)
+
+
+def test_an_answer_longer_than_the_limit_is_refused_by_name(tokenizer):
+    whole = Prompt(name="text", user={"question": "$question $choices"}, answer="$text")
+    (question,) = some_questions(1)
+    long = replace(question, choices=("긴 답 " * 200, *question.choices[1:]))
+    with pytest.raises(UserError, match=f"id {question.id}: an answer alone is longer than"):
+        encode([long], whole, tokenizer, 300)

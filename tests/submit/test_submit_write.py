@@ -128,7 +128,7 @@ def here(tmp_path, monkeypatch):
 
 def test_a_run_becomes_a_submission_with_its_accuracy_and_next_command(here):
     said = submit_run(make_run(here))
-    assert names(here / "submissions" / "small") == FILES
+    assert names(here / "submissions" / "small") == ["predictions.parquet", *FILES]
     assert read(here / "submissions" / "small" / "submission.csv") == [
         ("a", 1),
         ("b", 2),

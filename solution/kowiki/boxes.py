@@ -1,0 +1,85 @@
+"""Questions on a box of statements: which of ㄱ to ㄹ are right, in which order they came."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations, groupby, permutations
+
+from solution.kowiki.draft import Draft, changed, name, plain, sentences, stands_alone
+from solution.kowiki.passages import Passage
+
+LABELS = "ㄱㄴㄷㄹ"
+_DATED = re.compile(
+    r"^(1\d{3}|20\d{2})년(?:에는|에)?,? (?:\d{1,2}월(?: \d{1,2}일)?(?:에는|에)?,? )?"
+)
+_YEAR = re.compile(r"\d{3,4}년")
+_CHOICES = 5
+
+
+def boxes(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+    """Four statements on a shown passage, some with another number: which agree with it."""
+    for passage in passages:
+        whole = [s for s in dict.fromkeys(sentences(passage.text)) if stands_alone(s)]
+        lies = {s: lie for s in whole if (lie := changed(s, rng))}
+        if len(whole) < len(LABELS) or not lies:
+            continue
+        wrong = set(rng.sample(sorted(lies), min(len(lies), rng.randint(1, 3))))
+        picked = rng.sample(sorted(set(whole) - wrong), len(LABELS) - len(wrong))
+        lines = rng.sample([*picked, *sorted(wrong)], len(LABELS))
+        answer = tuple(i for i, line in enumerate(lines) if line not in wrong)
+        told = [lies[line] if line in wrong else line for line in lines]
+        question = "윗글의 내용과 일치하는 것만을 <보기>에서 있는 대로 고른 것은?"
+        others = [
+            c for n in (1, 2, 3) for c in combinations(range(len(LABELS)), n) if c != answer
+        ]
+        choices = [answer, *rng.sample(others, _CHOICES - 1)]
+        yield Draft(
+            passage,
+            "box",
+            question,
+            tuple(", ".join(LABELS[i] for i in choice) for choice in choices),
+            True,
+            _box(told),
+        )
+
+
+def orders(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+    """Four dated events of one article, without their years: in which order they came."""
+    for _, pages in groupby(passages, key=lambda passage: passage.page_id):
+        page = list(pages)
+        events, subject = _events(page), name(page[0].title)
+        drawn = rng.sample(sorted(events), len(events) - len(events) % len(LABELS))
+        for start in range(0, len(drawn), len(LABELS)):
+            years = drawn[start : start + len(LABELS)]
+            order = tuple(sorted(range(len(LABELS)), key=years.__getitem__))
+            others = [o for o in permutations(range(len(LABELS))) if o != order]
+            choices = [order, *rng.sample(others, _CHOICES - 1)]
+            question = (
+                f"‘{subject}’에 대한 <보기>의 일을 먼저 일어난 것부터 바르게 나열한 것은?"
+            )
+            yield Draft(
+                events[min(years)][0],
+                "order",
+                question,
+                tuple(" - ".join(LABELS[i] for i in choice) for choice in choices),
+                False,
+                _box([events[year][1] for year in years]),
+            )
+
+
+def _events(page: Sequence[Passage]) -> dict[int, tuple[Passage, str]]:
+    """By year the event of a sentence that begins with its year and names no other."""
+    events: dict[int, tuple[Passage, str]] = {}
+    for passage in page:
+        for sentence in sentences(plain(passage.text)):
+            dated = _DATED.match(sentence)
+            event = sentence[dated.end() :] if dated else ""
+            if dated and stands_alone(event) and not _YEAR.search(event):
+                events.setdefault(int(dated[1]), (passage, event))
+    return events
+
+
+def _box(lines: Sequence[str]) -> str:
+    return "\n".join(f"{label}. {line}" for label, line in zip(LABELS, lines, strict=True))

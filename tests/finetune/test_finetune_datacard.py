@@ -1,0 +1,106 @@
+"""The data card, the plan of a recipe, and recipes that contradict themselves."""
+
+from dataclasses import replace
+
+import pytest
+
+from solution.base import UserError, load_config, shipped
+from solution.cli import main
+from solution.exam import Exam, Question
+from solution.finetune.datacard import card_section, data_card, lengths
+from solution.finetune.material import Material
+from solution.finetune.planning import plan, row_length
+from solution.finetune.recipe import Recipe, read_recipe
+
+QUESTION = Question("a", "", "?", ("1", "2", "3", "4"), answer=2, source="haedeun")
+
+
+def test_the_data_card_counts_sources_drops_answers_and_lengths(tmp_path):
+    five = replace(QUESTION, id="b", choices=("1", "2", "3", "4", "5"), answer=5, source="")
+    material = Material(
+        train=(QUESTION, QUESTION, five),
+        validation=(),
+        left_out=3,
+        test=Exam(tmp_path, (), ""),
+        usage={},
+    )
+    card = data_card(material, {"lengths": lengths([[1] * n for n in (5, 9, 7)])})
+    assert card["rows"] == {"haedeun": 2, "the training file": 1}
+    assert card["dropped"] == {"training questions: in the test file too": 3}
+    assert card["answers"] == {"4": [0, 2, 0, 0], "5": [0, 0, 0, 0, 1]}
+    assert card["tokens"]["median"] == card["tokens"]["mean"] == 7
+    text = card_section(card)
+    assert "| haedeun | 2 |" in text
+    assert "longest 9" in text
+
+
+def test_no_rows_have_no_lengths():
+    assert lengths([]) == {}
+
+
+def test_the_missions_recipe_is_planned_for_its_card(capsys):
+    assert main(["plan", "--recipe", "qwen2.5-32b-v100", "--card", "v100"]) == 0
+    out = capsys.readouterr().out
+    assert "536870912 trainable parameters" in out
+    assert "4096 tokens: fits" in out
+
+
+def test_a_model_is_planned_by_name_with_a_card_of_so_many_gib():
+    text = plan(None, "Qwen/Qwen2.5-7B-Instruct", "8", None)
+    assert "of 8.0 GiB" in text
+    assert "lora" in text
+
+
+@pytest.mark.parametrize("card", ["v101", "-3", "nan"])
+def test_an_unknown_card_is_refused_with_those_known(card):
+    with pytest.raises(UserError, match="v100, v100-16, t4"):
+        plan(None, "Qwen/Qwen2.5-7B-Instruct", card, None)
+
+
+def test_recipe_or_model_but_not_both():
+    with pytest.raises(UserError, match="either --recipe or --model"):
+        plan("embedded", "x", None, None)
+
+
+def test_auto_takes_the_longest_rows_that_fit_up_to_the_models_own(tmp_path, monkeypatch):
+    from solution.finetune import planning
+    from solution.models import GIB
+
+    monkeypatch.chdir(tmp_path)
+    read = read_recipe("tiny/colam-13b", None, None, ["train.max_seq_length=auto"])
+    assert row_length(read, 1024, "float32") == 1024
+    monkeypatch.setattr(planning, "_whole", lambda hardware: 0.72 * GIB)
+    short = row_length(read, 1024, "float32")
+    assert 128 <= short < 1024
+    monkeypatch.setattr(planning, "_whole", lambda hardware: 0.5 * GIB)
+    with pytest.raises(UserError, match="no row of 128 tokens fits"):
+        row_length(read, 1024, "float32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["data.instructions=[]"], "there is nothing to learn"),
+        (["method=full", "model.quantization=4bit"], "can't be trained"),
+        (["lora.init=pissa", "model.quantization=4bit"], "needs model.quantization none"),
+        (["lora.init=loftq"], "corrects what model.quantization 4bit loses"),
+        (["ia3.feedforward_modules=[lm_head]"], "not among target_modules"),
+    ],
+)
+def test_recipes_that_contradict_themselves_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        load_config(shipped("recipes", "tiny/colam-13b"), Recipe, changes)
+
+
+def test_an_overlay_changes_what_it_names_and_keeps_the_rest(tmp_path):
+    below = tmp_path / "below.yaml"
+    below.write_text(shipped("recipes", "colam-13b").read_text(encoding="utf-8"))
+    above = tmp_path / "above.yaml"
+    above.write_text("extends: below.yaml\ntrain:\n  epochs: 7\n")
+    old, new = (load_config(path, Recipe) for path in (below, above))
+    assert new.train.epochs == 7
+    assert new.train.batch_size == old.train.batch_size
+    assert new.data == old.data
+    above.write_text("extends: [1]\n")
+    with pytest.raises(UserError, match="expected the path"):
+        load_config(above, Recipe)

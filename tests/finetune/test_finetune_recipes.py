@@ -1,0 +1,120 @@
+"""Every shipped recipe in miniature: trained, saved, loaded again and scored on the CPU."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from solution.base import find, load_config
+from solution.exam import load_prompt
+from solution.finetune.material import read_material
+from solution.finetune.methods import tuned_reference
+from solution.finetune.recipe import RATES, Recipe, read_recipe
+from solution.models import load
+from solution.scoring import answer_questions, encode, score_ids
+
+RECIPES = Path(__file__).resolve().parents[2] / "solution" / "recipes"
+STUDIES = sorted(
+    path.stem for path in RECIPES.glob("*.yaml") if not path.stem.startswith("embedded")
+)
+VARIANTS = {
+    "dora": ("qwen2.5-14b", ["lora.dora=true"]),
+    "rslora": ("colam-13b", ["lora.rslora=true"]),
+    "pissa": ("koalpaca-lora-5.8b", ["lora.init=pissa", "lora.dropout=0"]),
+    "pissa-rslora": ("colam-13b", ["lora.init=pissa", "lora.rslora=true"]),
+    "full": ("cot-llama2-2k-7b", ["method=full"]),
+    "gemma2": ("qwen2.5-14b", ["tiny=gemma2"]),
+}
+CASES = {name: (name, list[str]()) for name in STUDIES} | VARIANTS
+
+
+def train(name, changes, folder, monkeypatch):
+    """Train a tiny recipe in `folder`; give it, its material, and logits of the live model."""
+    import unsloth  # noqa: F401  (before what it patches)
+
+    from solution.finetune import train as training
+    from solution.finetune import trainer
+
+    monkeypatch.chdir(folder)
+    recipe = read_recipe(f"tiny/{name}", None, None, changes)
+    prompt = load_prompt(recipe.prompt)
+    material = read_material(recipe.data)
+    some = material.test.questions[:6]
+    live = []
+    keep = trainer.make_trainer
+
+    def watched(recipe, model, tokenizer, rows, **more):
+        made = keep(recipe, model, tokenizer, rows, **more)
+        learn = made.train
+
+        def learnt(**options):
+            learn(**options)
+            model.eval()
+            held = encode(some, prompt, tokenizer, 512)
+            live.extend(score_ids(model, held, 4096))
+
+        made.train = learnt
+        return made
+
+    monkeypatch.setattr(trainer, "make_trainer", watched)
+    training.train_adapter(recipe, material, prompt, folder, max_length=512, dtype="float32")
+    return recipe, prompt, some, live
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_tiny_recipe_trains_saves_reloads_and_scores(case, tmp_path, monkeypatch):
+    name, changes = CASES[case]
+    # The last step is what is kept: nothing is held out to choose another.
+    changes = [*changes, "data.validation_fraction=0"]
+    recipe, prompt, some, live = train(name, changes, tmp_path, monkeypatch)
+    adapter = tmp_path / "adapter"
+    facts = json.loads((adapter / "training.json").read_text(encoding="utf-8"))
+    losses = [entry["loss"] for entry in facts["loss"]]
+    assert sum(losses[-3:]) < sum(losses[:3])
+    assert facts["trainable_parameters"] > 0
+    assert facts["training_minutes"] == pytest.approx(facts["training_seconds"] / 60, abs=0.01)
+    loaded = load(tuned_reference(recipe, adapter))
+    scored, _ = answer_questions(loaded, some, prompt)
+    for ours, theirs in zip(scored, live, strict=True):
+        assert ours.log_likelihood == pytest.approx(theirs.log_likelihood, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_recipe_says_in_its_header_what_the_study_did(name):
+    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    header = text.partition("\nname:")[0]
+    assert f"--recipe {name}" in header
+    recipe = load_config(RECIPES / f"{name}.yaml", Recipe)
+    tiny = load_config(RECIPES / "tiny" / f"{name}.yaml", Recipe)
+    assert recipe.name == name
+    assert tiny.method == recipe.method
+    assert tiny.lora.target_modules == recipe.lora.target_modules
+    assert tiny.ia3 == recipe.ia3
+    templates = [told.template for told in recipe.data.instructions]
+    assert [told.template for told in tiny.data.instructions] == templates
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate"),
+    [
+        ([], RATES["lora"]),
+        (["lora.rslora=true"], RATES["rslora"]),
+        (["lora.init=pissa", "model.quantization=none"], RATES["pissa"]),
+        (["method=ia3"], RATES["ia3"]),
+        (["method=full", "model.quantization=none"], RATES["full"]),
+        (["method=ia3", "train.learning_rate=0.5"], 0.5),
+    ],
+)
+def test_each_method_has_its_own_learning_rate_unless_one_is_named(changes, rate):
+    recipe = load_config(RECIPES / "colam-13b.yaml", Recipe, changes)
+    assert recipe.train.learning_rate == rate
+
+
+def test_ia3_learns_ten_to_fifty_times_as_fast_as_lora():
+    assert 10 <= RATES["ia3"] / RATES["lora"] <= 50
+
+
+def test_the_embedded_instruction_sets_are_where_the_recipes_look():
+    for path in (RECIPES / "tiny").glob("*.yaml"):
+        recipe = load_config(path, Recipe)
+        assert all(find(told.source).is_file() for told in recipe.data.instructions)
