@@ -65,12 +65,16 @@ def outcomes_by_ray(jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Ou
         waiting: dict[Any, Job] = {}
         for job in jobs:
             try:
-                work = open_run(job.place, job.inputs()).work
+                run = open_run(job.place, job.inputs())
+                if run.finished:
+                    note(f"{job.name}: nothing has changed, its finished run is used again")
+                    yield job, finished(job)
+                    continue
                 wants = resources(job.reference, ray.nodes())
             except UserError as error:
                 yield job, failed(job, str(error))
                 continue
-            shown.enter_context(watch(job.name, work, len(job.questions)))
+            shown.enter_context(watch(job.name, run.work, len(job.questions)))
             note(f"{job.name}: waits for {_told(wants)}")
             task = score.options(name=job.name, **wants).remote(job.to_json(), str(Path.cwd()))
             waiting[task] = job

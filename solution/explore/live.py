@@ -88,7 +88,7 @@ class Live:
         """Questions done, questions/s, accuracy so far with its 95 % interval, time left."""
         done = len(candidate.answers)
         if not done:
-            return f"{candidate.name}: loading"
+            return f"{candidate.name}: 0/{candidate.total} questions"
         rows = [(self._key[id], answer) for id, answer in candidate.answers.items()]
         hits = [float(answer == right) for (right, _), answer in rows]
         low, high = clustered_interval(hits, [group for (_, group), _ in rows])
@@ -102,7 +102,7 @@ class Live:
     def lines(self) -> list[str]:
         """One line for each running candidate that has begun, in the order they were given."""
         with self._lock:
-            begun = [c for c in self._running.values() if c.parts.parent.is_dir()]
+            begun = [c for c in self._running.values() if c.parts.is_dir()]
             for candidate in begun:
                 candidate.read()
             return [self.line(candidate) for candidate in begun]

@@ -52,11 +52,11 @@ def test_a_line_says_speed_accuracy_with_interval_and_time_left(key, tmp_path):
 
 def test_each_running_candidate_has_a_line(key, tmp_path):
     live = Live(key)
-    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "parts").mkdir(parents=True)
     part(tmp_path / "two" / "parts", 0, [0], 1, seconds=1.0)
     with live.running("one", tmp_path / "one", 10), live.running("two", tmp_path / "two", 10):
         one, two = live.lines()
-    assert one == "one: loading" and two.startswith("two: 1/10")
+    assert one == "one: 0/10 questions" and two.startswith("two: 1/10")
 
 
 def test_lines_are_plain_where_there_is_no_terminal(key, tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """A sweep on a Ray cluster of two nodes: one is lost in the middle, and nothing else is."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -34,9 +35,9 @@ def swept(world, tmp_path_factory):
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "memory": 2**28})
-    node = {"num_cpus": 1, "memory": 2**36, "object_store_memory": 2**27}
-    lost, _ = cluster.add_node(**node), cluster.add_node(**node)
+    cluster = Cluster()
+    cluster.add_node(num_cpus=0, include_dashboard=False, **small_node())
+    lost, _ = (cluster.add_node(num_cpus=1, memory=2**36, **small_node()) for _ in range(2))
     out = tmp_path_factory.mktemp("swept") / "out"
     command = [sys.executable, "-m", "solution", "explore", "--suite", str(suite_of(world))]
     process = subprocess.Popen(
@@ -55,6 +56,17 @@ def swept(world, tmp_path_factory):
         process.kill()
         cluster.shutdown()
     return out, before
+
+
+def small_node():
+    """Ports of its agents told beforehand: a node does not wait for them on a busy machine."""
+    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+    ports = {}
+    for name in names:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports[f"{name}_port"] = free.getsockname()[1]
+    return ports | {"object_store_memory": 2**27}
 
 
 def wait_for_one(out, process):
