@@ -10,7 +10,6 @@ from itertools import combinations
 from pathlib import Path
 
 from solution.base import Problems, UserError, find
-from solution.explore.suite import folder_name
 from solution.scoring import Family
 
 COLUMNS = ("task", "shots", "family", "model", "value", "source")
@@ -107,8 +106,3 @@ def slips(rows: Sequence[PublishedRow], scale: float, digits: int) -> list[str]:
                 f"{real * scale:.{digits}f}"
             )
     return notes
-
-
-def same_model(name: str, published: str) -> bool:
-    """Whether a candidate's name is that of a published row, whoever hosts the model."""
-    return folder_name(name).rpartition("__")[2].casefold() == published.casefold()
