@@ -17,8 +17,9 @@ usage: ./run.sh COMMAND [OPTIONS]
   plan        the memory that a fine-tuning needs, before anything is downloaded
   kowiki      make passages and questions of a Korean Wikipedia dump
   predict     answer one exam with one model
+  ask         a page on this machine: one question, one or two models, every order of choices
   harness     lm-evaluation-harness with this project's engine as model exam-qa
-  submit      check or score a submission
+  submit      check, score, mix and remember submissions
   test        run the project's checks, or pytest alone with the arguments given
   help        this text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\n{RESUME}", file=sys.stderr)
+        again = shlex.join(sys.argv[1:] if arguments is None else arguments)
+        print(f"\n{RESUME}\n  ./run.sh {again}", file=sys.stderr)
         return 130
     except Exception:
         log = Path("runs") / "fault.txt"
@@ -52,7 +54,7 @@ def _explore(options: argparse.Namespace) -> None:
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     changes = [*options.set, *changes]
     files = (options.exam, options.solution, options.out)
-    print(explore(options.suite, *files, changes, data=options.data))
+    print(explore(options.suite, *files, changes, data=options.data, ray=options.ray))
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -91,6 +93,13 @@ def _predict(options: argparse.Namespace) -> None:
     )
 
 
+def _ask(options: argparse.Namespace) -> None:
+    from solution.ask import ask
+
+    models = options.model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
+    ask(models, options.adapter, options.exam, options.prompt, options.port)
+
+
 def _harness(options: argparse.Namespace) -> None:
     from solution.scoring import run_harness
 
@@ -124,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, help="folder of a benchmark's files, instead of the hub's"
     )
     _add_run_options(command)
+    command.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS", help="score on a Ray cluster"
+    )
     command.set_defaults(command=_explore)
 
     command = commands.add_parser("finetune", help="tune a model and write a submission")
@@ -160,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_predict)
 
+    _add_ask(commands.add_parser("ask", help="a page to ask one or two models a question"))
     add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
     command = commands.add_parser(
         "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
@@ -187,6 +200,15 @@ def _add_orders(command: argparse.ArgumentParser) -> None:
         choices=["none", "pride"],
         help="pride: take out a liking for some places, learnt from a few rotations",
     )
+
+
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", action="append", help="hub id or folder; at most twice")
+    command.add_argument("--adapter", type=Path, help="also show the last model with it")
+    command.add_argument("--exam", type=Path, default=Path("data/embedded/test.csv"))
+    command.add_argument("--prompt", default="embedded", help="prompt name or FILE.yaml")
+    command.add_argument("--port", type=int, help="otherwise the first free one from 7860")
+    command.set_defaults(command=_ask)
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ ROOMS = [
     "finetune",
     "submit",
     "report",
+    "ask",
     "cli_submit",
     "cli_kowiki",
     "cli",
@@ -78,10 +79,14 @@ HELP = [
     ["kowiki", "build"],
     ["kowiki", "search"],
     ["kowiki", "questions"],
+    ["ask"],
     ["harness"],
     ["submit"],
     ["submit", "validate"],
     ["submit", "score"],
+    ["submit", "ensemble"],
+    ["submit", "shakeup"],
+    ["submit", "history"],
 ]
 
 

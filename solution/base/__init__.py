@@ -1,6 +1,6 @@
 """What every room stands on: errors, configuration, whole files, run folders, progress."""
 
-from solution.base.config import Config, load_config, read_yaml, shipped
+from solution.base.config import Config, load_config, merged, read_yaml, shipped
 from solution.base.errors import Problems, UserError
 from solution.base.files import atomic_directory, atomic_write, find, fingerprint, sha256_file
 from solution.base.progress import Progress, note
@@ -20,6 +20,7 @@ __all__ = [
     "fingerprint",
     "load_config",
     "markdown",
+    "merged",
     "note",
     "open_run",
     "read_yaml",

@@ -74,17 +74,17 @@ def _read_extended(path: Path) -> dict[str, Any]:
     below = read_yaml(path.parent / base)
     if "extends" in below:
         raise UserError(f"{path}: extends: {base} extends a file itself; name that one.")
-    return _merged(below, data)
+    return merged(below, data)
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` over `below`, key by key; anything but a mapping is replaced whole."""
-    merged = dict(below)
+    both = dict(below)
     for key, value in above.items():
         old = below.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return merged
+        deeper = isinstance(old, dict) and isinstance(value, dict)
+        both[key] = merged(old, value) if deeper and old is not None else value
+    return both
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

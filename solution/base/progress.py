@@ -9,8 +9,9 @@ PLAIN_SECONDS = 10.0
 
 
 def note(text: str) -> None:
-    """Say one thing to the user on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Say one thing to the user on stderr; lines that move on a terminal make room for it."""
+    wipe = "\r\x1b[J" if sys.stderr.isatty() else ""
+    print(f"{wipe}{text}", file=sys.stderr, flush=True)
 
 
 class Progress:

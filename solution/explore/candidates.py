@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 from solution.base import UserError, note, open_run
 from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.scoring import Scored, read_predictions
+
+# Entered with a candidate's name, its work folder and its questions while it is being scored.
+Watch = Callable[[str, Path, int], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -32,37 +36,45 @@ class Outcome:
         return [one.answer for one in self.scored or []]
 
 
-def outcome_of(job: Job) -> Outcome:
+def outcome_of(job: Job, watch: Watch) -> Outcome:
     """Reuse the finished run of this job or make it; a failure is told, not raised."""
+    reason = attempt(job, watch)
+    return failed(job, reason) if reason else finished(job)
+
+
+def attempt(job: Job, watch: Watch = lambda *_: nullcontext()) -> str:
+    """See to it that the job's finished run is in its place; return why it is not, or ''."""
     try:
         run = open_run(job.place, job.inputs())
     except UserError as error:
-        return _failed(job, str(error))
+        return str(error)
     if run.finished:
         note(f"{job.name}: nothing has changed, its finished run is used again")
     else:
         note(f"{job.name}: scoring {len(job.questions)} questions")
-        reason = run_worker("solution.explore.worker", job)
+        with watch(job.name, run.work, len(job.questions)):
+            reason = run_worker("solution.explore.worker", job)
         with suppress(OSError):  # stays where an attempt left something to go on from
             run.work.rmdir()
-        if reason:
-            return _failed(job, reason)
+        return reason
+    return ""
+
+
+def finished(job: Job) -> Outcome:
+    """The outcome of a job whose finished run is in its place."""
     job.failed_log.unlink(missing_ok=True)
-    return _finished(job)
-
-
-def _finished(job: Job) -> Outcome:
     try:
         scored = read_predictions(job.place / PREDICTIONS)
         measured = json.loads((job.place / "metrics.json").read_text(encoding="utf-8"))
     except (UserError, OSError, ValueError) as error:
-        return _failed(job, f"{error}: remove {_shown(job.place)} and run this again")
+        return failed(job, f"{error}: remove {_shown(job.place)} and run this again")
     if [one.id for one in scored] != [question.id for question in job.questions]:
-        return _failed(job, f"{_shown(job.place)}: not the exam's questions; remove it")
+        return failed(job, f"{_shown(job.place)}: not the exam's questions; remove it")
     return Outcome(job.name, scored, measured)
 
 
-def _failed(job: Job, reason: str) -> Outcome:
+def failed(job: Job, reason: str) -> Outcome:
+    """The outcome of a job that could not be done; the log stays for the user."""
     return Outcome(job.name, reason=keep_failure(job, reason))
 
 

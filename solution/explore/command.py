@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from solution.base import UserError, atomic_write, find, write_json
 from solution.exam import Prompt, load_prompt
 from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
-from solution.explore.candidates import Outcome, outcome_of
+from solution.explore.candidates import Outcome, Watch, outcome_of
+from solution.explore.harness import write_harness
 from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
+from solution.explore.live import Live
 from solution.explore.lock import alone
 from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
 from solution.kowiki import with_contexts
 
+Scorer = Callable[[Iterable[Job], Watch], Iterator[tuple[Job, Outcome]]]
 TITLE = "# Leaderboard\n\n"
 
 
@@ -28,12 +32,14 @@ def explore(
     overrides: Sequence[str],
     *,
     data: Path | None = None,
+    ray: str | None = None,
 ) -> str:
     """Score the candidates of a suite and return the table; files go to runs/explore/<suite>/.
 
     `exam` (with `solution`, or holding its own answers) replaces the suite's exams. Candidates
     whose inputs have not changed are not scored again. Several exams get a folder each.
     A suite of benchmarks takes `data`, a folder of local files, in place of exams.
+    With `ray` (an address, or "local") they are scored as tasks of a Ray cluster.
     Raises UserError for faulty input before anything is written, and where nothing was scored.
     """
     if is_benchmark_suite(suite):
@@ -48,10 +54,10 @@ def explore(
     home = out or Path("runs") / "explore" / folder_name(plan.name)
     tables: list[str] = []
     outcomes: list[Outcome] = []
-    with alone(home):
+    with alone(home), _by(ray) as outcomes_of:
         for name, key in keys.items():
             folder = home if len(keys) == 1 else home / folder_name(name)
-            table, here = _rank(plan, prompts, key, folder)
+            table, here = _rank(plan, prompts, key, folder, outcomes_of)
             tables.append(f"{table}\n\nIn full: {folder / 'leaderboard.csv'}")
             outcomes += here
     if all(outcome.reason for outcome in outcomes):
@@ -77,19 +83,35 @@ def _keys(plan: Suite, exam: Path | None, solution: Path | None) -> dict[str, Ke
 
 
 def _rank(
-    plan: Suite, prompts: dict[str, Prompt], key: Key, folder: Path
+    plan: Suite, prompts: dict[str, Prompt], key: Key, folder: Path, outcomes_of: Scorer
 ) -> tuple[str, list[Outcome]]:
-    """Score candidate after candidate on one exam; the leaderboard is written after each."""
+    """Score the candidates on one exam; the leaderboard is written after each."""
+    jobs = (_job(plan, c, prompts[c.name], key, folder) for c in plan.candidates)
     outcomes: list[Outcome] = []
-    for candidate in plan.candidates:
-        outcomes.append(outcome_of(_job(plan, candidate, prompts[candidate.name], key, folder)))
-        rows = leaderboard(plan, key, outcomes)
-        _keep_figures(outcomes[-1], key, folder)
-        write_csv(folder / "leaderboard.csv", key, rows)
-        with atomic_write(folder / "leaderboard.md") as partial:
-            page = TITLE + text(plan, key, rows, as_markdown=True)
-            partial.write_text(page, encoding="utf-8")
+    live = Live(key)
+    with live.shown():
+        for job, outcome in outcomes_of(jobs, live.running):
+            outcomes.append(outcome)
+            rows = leaderboard(plan, key, outcomes)
+            _keep_figures(outcome, key, folder)
+            write_harness(job, key, folder_name(key.exam.stem), outcome)
+            write_csv(folder / "leaderboard.csv", key, rows)
+            with atomic_write(folder / "leaderboard.md") as partial:
+                page = TITLE + text(plan, key, rows, as_markdown=True)
+                partial.write_text(page, encoding="utf-8")
     return text(plan, key, rows), outcomes
+
+
+@contextmanager
+def _by(ray: str | None) -> Iterator[Scorer]:
+    """What scores jobs: this process one after another, or a Ray cluster."""
+    if ray is None:
+        yield lambda jobs, watch: ((job, outcome_of(job, watch)) for job in jobs)
+        return
+    from solution.explore.cluster import connected, outcomes_by_ray
+
+    with connected(ray):
+        yield outcomes_by_ray
 
 
 def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:

@@ -40,7 +40,8 @@ class Candidate:
                 return
             self.seen.add(file.name)
             self.seconds += part["seconds"]
-            self.answers |= {row["id"]: row["answer"] for row in part["scored"]}
+            for row in part["scored"]:  # of several orders the row's own comes first
+                self.answers.setdefault(row["id"], row["answer"])
 
 
 class Live:
@@ -58,6 +59,7 @@ class Live:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._terminal = sys.stderr.isatty()
+        self._said: list[str] = []
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -114,7 +116,9 @@ class Live:
     def _show(self, lines: list[str]) -> None:
         if not self._terminal:
             for line in lines:
-                note(line)
+                if line not in self._said:
+                    note(line)
+            self._said = lines
         elif lines:
             # The cursor goes back to where the lines begin: a note wipes them and stays.
             up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from solution.base import Progress, note, write_json
+from solution.base import note, write_json
 from solution.explore.job import Job
 from solution.models import LoadedModel
 from solution.scoring import ScoreCache, Scored, Work, cost, plan_orders, score
@@ -78,7 +78,6 @@ def in_parts(
     todo = sum(len(p) for p, file in zip(parts, files, strict=True) if not file.exists())
     if todo < len(order):
         note(f"{job.name}: goes on after {len(order) - todo} questions of an earlier start")
-    progress = Progress(job.name, todo, "questions")
     for number, (part, file) in enumerate(zip(parts, files, strict=True), start=1):
         if not file.exists():
             start = time.perf_counter()
@@ -86,7 +85,6 @@ def in_parts(
             value["seconds"] = time.perf_counter() - start
             value["peak_memory_gib"] = peak_memory_gib(device)
             write_json(file, value)
-            progress.advance(len(part))
             log(f"part {number} of {len(parts)} done")
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 

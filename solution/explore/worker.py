@@ -7,6 +7,7 @@ Exit status 0: the finished run is in its place; 2: stdout ends with the reason,
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -40,6 +41,8 @@ def work(read: Callable[[str], J], do: Callable[[J, Log], None]) -> int:
     job = read(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a", encoding="utf-8") as stream:
+        # A worker of a lost machine may still be ending when the job is begun again.
+        fcntl.flock(stream, fcntl.LOCK_EX)
         faulthandler.enable(stream)
         reason = attempt(lambda log: do(job, log), stream)
     if reason:

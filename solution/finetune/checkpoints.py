@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from solution.base import Config, note, write_json
+from solution.base import Config, note, sha256_file, write_json
 
 CHECKPOINTS = "checkpoints"  # a folder of the run while it is being made
 MARKER = "complete.json"
+KEPT = 2
 FACTS = "training.json"  # in the finished adapter: how it came about
 
 
@@ -47,19 +48,36 @@ class Course(Config):
 
 
 def mark_complete(folder: Path, course: Course) -> None:
-    """Write the marker, last of all: names and sizes of the files, and the course so far."""
-    write_json(folder / MARKER, {"files": _sizes(folder), "course": course.model_dump()})
+    """Write the marker, last of all: sizes and SHA-256 of the files, and the course so far.
+
+    The best step's adapter, which stands beside the checkpoint, is vouched for as well.
+    """
+    files = {name: _facts(folder / name) for name in _names(folder, course)}
+    write_json(folder / MARKER, {"files": files, "course": course.model_dump()})
 
 
 def newest_complete(place: Path) -> Path | None:
-    """The newest whole checkpoint in `place`; what a kill left half-written is removed."""
+    """The newest whole checkpoint in `place`; damaged and half-written ones are removed."""
     numbered = {int(f.name.rpartition("-")[2]): f for f in place.glob("checkpoint-*")}
+    whole, skipped = None, []
     for _step, folder in sorted(numbered.items(), reverse=True):
-        if _is_complete(folder):
-            return folder
-        note(f"{folder.name} was not written to its end: not used.")
-        shutil.rmtree(folder)
-    return None
+        fault = _fault(folder)
+        if fault is None:
+            whole = folder
+            break
+        skipped.append((folder, fault))
+    if skipped:
+        named = "; ".join(f"{damaged.name} ({fault})" for damaged, fault in skipped)
+        note(f"Not used: {named}. Taken: {whole.name if whole else 'none, from the start'}.")
+    for damaged, _ in skipped:
+        shutil.rmtree(damaged)
+    return whole
+
+
+def newest(place: Path) -> Path | None:
+    """The newest checkpoint that has its marker, as the first process has looked through."""
+    marked = [marker.parent for marker in place.glob(f"checkpoint-*/{MARKER}")]
+    return max(marked, key=lambda f: int(f.name.rpartition("-")[2]), default=None)
 
 
 def read_course(folder: Path) -> Course:
@@ -67,25 +85,46 @@ def read_course(folder: Path) -> Course:
     return Course.model_validate(_marker(folder)["course"])
 
 
-def prune(place: Path, keep: set[str]) -> None:
-    """Remove every checkpoint and adapter in `place` but those named."""
-    for pattern in ("checkpoint-*", "adapter-*"):
-        for folder in place.glob(pattern):
-            if folder.name not in keep:
-                shutil.rmtree(folder)
+def prune(place: Path) -> None:
+    """Keep the newest two checkpoints, should one be damaged later, and their best adapters."""
+    folders = sorted(place.glob("checkpoint-*"), key=lambda f: int(f.name.rpartition("-")[2]))
+    keep = set()
+    for folder in [f for f in folders if (f / MARKER).is_file()][-KEPT:]:
+        best = read_course(folder).best
+        keep |= {folder.name, f"adapter-{best.step}" if best else ""}
+    for folder in [*folders, *place.glob("adapter-*")]:
+        if folder.name not in keep:
+            shutil.rmtree(folder)
 
 
-def _is_complete(folder: Path) -> bool:
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint; None where every file is as it was written."""
     try:
-        return bool(_marker(folder)["files"] == _sizes(folder))
-    except (OSError, ValueError, KeyError):
-        return False
+        files = _marker(folder)["files"]
+        for name, (size, digest) in files.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size:
+                return f"{name} has {path.stat().st_size} bytes instead of {size}"
+            if sha256_file(path) != digest:
+                return f"{name} is not what was written"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "not written to its end"
+    return None
 
 
 def _marker(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / MARKER).read_text(encoding="utf-8")))
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    files = (path for path in folder.iterdir() if path.is_file() and path.name != MARKER)
-    return {path.name: path.stat().st_size for path in sorted(files)}
+def _names(folder: Path, course: Course) -> list[str]:
+    """The checkpoint's files and the best adapter's, from the checkpoint's folder."""
+    own = [path.name for path in folder.iterdir() if path.is_file() and path.name != MARKER]
+    best = f"adapter-{course.best.step}" if course.best else None
+    beside = [path.name for path in (folder.parent / best).iterdir()] if best else []
+    return sorted(own) + sorted(f"../{best}/{name}" for name in beside)
+
+
+def _facts(path: Path) -> tuple[int, str]:
+    return path.stat().st_size, sha256_file(path)

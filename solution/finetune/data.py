@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solution.base import Problems, UserError, find, note
+from solution.base import Problems, UserError, atomic_directory, find, note, write_json
 from solution.exam import (
     Exam,
     Prompt,
@@ -28,13 +30,13 @@ from solution.finetune.instructions import (
     read_instructions,
 )
 from solution.finetune.mix import NONE, Wiki, drawn, read_wiki, text_row
+from solution.finetune.packing import NOT_SUPERVISED, Row, supervised_tokens
 from solution.finetune.recipe import Data, Recipe
 from solution.scoring import Encoded, encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-NOT_SUPERVISED = -100
 SHOWN = 5
 # Special tokens that may stand for padding where a tokenizer names none, in this order.
 PADS = (
@@ -157,43 +159,53 @@ def build_rows(
     shown: Mapping[str, Question] | None = None,
     instructions: Sequence[Instruction] = (),
 ) -> Rows:
-    """The rows of all epochs in one dataset of `input_ids` and `labels`, in training order.
+    """The rows of all epochs in one dataset of `id`, `input_ids`, `labels`, in training order.
 
     Every epoch has its own order of questions and choices, drawn from the seed, so a resumed
     training reads on exactly where it was. Of questions only the answer and the end token are
     supervised, of a wiki's text every token.
     """
-    from datasets import Dataset, Features, List, Value
-
     end, size = end_token(tokenizer), effective_batch(recipe)
     steps = recipe.train.max_steps
     wanted = size * steps if steps else None
-    pairs: list[tuple[list[int], list[int]]] = []
+    rows: list[Row] = []
     truncated: set[str] = set()
     told, dropped = fitting(instructions, tokenizer, end, max_length, NOT_SUPERVISED)
     for epoch in range(recipe.train.epochs):
-        if wanted and len(pairs) >= wanted:
+        if wanted and len(rows) >= wanted:
             break
         asked, read = mixed(recipe, questions, wiki, epoch)
         asked = [_with_passages(recipe, q, shown or {}, epoch) for q in asked]
         if wanted and not read and not told:
-            asked = asked[: wanted - len(pairs)]
+            asked = asked[: wanted - len(rows)]
         encoded = encode(asked, prompt, tokenizer, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         both = zip(encoded, asked, strict=True)
-        rows = [supervised(row, question.answer, end) for row, question in both]
+        whole = recipe.train.loss == "all"
+        drawn = [supervised(row, question.answer, end, whole=whole) for row, question in both]
         if read or told:
-            rows += told
-            rows += [text_row(text, tokenizer, end, max_length) for text in read]
-            random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(rows)
-        pairs += rows
-    pairs = pairs[:wanted]
-    # Rows of one step in order of length: less padding, the same step.
-    starts = range(0, len(pairs), size)
-    ordered = [p for i in starts for p in sorted(pairs[i : i + size], key=lambda p: len(p[0]))]
-    columns = {"input_ids": [p[0] for p in ordered], "labels": [p[1] for p in ordered]}
-    features = Features(dict.fromkeys(columns, List(Value("int32"))))
-    return Rows(Dataset.from_dict(columns, features=features), len(truncated), dropped)
+            texts = [text_row(text, tokenizer, end, max_length) for text in read]
+            drawn += [_row(f"wiki/{epoch}/{i}", *pair) for i, pair in enumerate(texts)]
+            drawn += [_row(f"instruction/{i}", *pair) for i, pair in enumerate(told)]
+            random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(drawn)
+        rows += drawn
+    return Rows(_dataset(rows[:wanted], size), len(truncated), dropped)
+
+
+def kept_rows(place: Path, build: Callable[[], Rows]) -> Rows:
+    """The rows that a run has already encoded in `place`, else those that `build` encodes."""
+    from datasets import load_from_disk
+
+    folder = place / "rows"
+    if not folder.is_dir():
+        rows = build()
+        with atomic_directory(folder) as work:
+            rows.dataset.save_to_disk(work)
+            dropped = [[*key, count] for key, count in rows.dropped.items()]
+            write_json(work / "counts.json", {"truncated": rows.truncated, "dropped": dropped})
+    counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+    left_out = Counter({(source, reason): n for source, reason, n in counts["dropped"]})
+    return Rows(load_from_disk(folder), counts["truncated"], left_out)
 
 
 def mixed(
@@ -233,17 +245,49 @@ def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Ques
     return [shuffle_choices(q, random.Random(s)) for q, s in zip(order, seeds, strict=True)]
 
 
-def supervised(row: Encoded, answer: int | None, end: int) -> tuple[list[int], list[int]]:
-    """Token ids of prompt, answer and end, and their labels, which leave out the prompt."""
+def supervised(row: Encoded, answer: int | None, end: int, *, whole: bool = False) -> Row:
+    """The row of a question: its id, token ids and labels, which leave out the prompt.
+
+    `whole` supervises the prompt too.
+    """
     assert answer is not None, f"{row.id}: training questions were read with answers=True"
     target = [*row.answer_ids[answer - 1], end]
     prompt = list(row.prompt_ids)
-    return prompt + target, [NOT_SUPERVISED] * len(prompt) + target
+    masked = prompt if whole else [NOT_SUPERVISED] * len(prompt)
+    return _row(row.id, prompt + target, masked + target)
 
 
 def effective_batch(recipe: Recipe) -> int:
     """Questions a step."""
     return recipe.train.batch_size * recipe.train.gradient_accumulation
+
+
+def _row(id: str, input_ids: list[int], labels: list[int]) -> Row:
+    return {"id": id, "input_ids": input_ids, "labels": labels}
+
+
+def _dataset(rows: list[Row], size: int) -> Dataset:
+    """The rows with those of one step in order of length: less padding, the same step.
+
+    Raises UserError where rows teach nothing.
+    """
+    from datasets import Dataset, Features, List, Value
+
+    empty = [row["id"] for row in rows if not supervised_tokens(row)]
+    if empty:
+        raise UserError(
+            f"{len(empty)} training rows have no token to learn: {', '.join(empty[:SHOWN])}. "
+            "Take these rows out of the training data."
+        )
+    starts = range(0, len(rows), size)
+    ordered = [
+        row
+        for start in starts
+        for row in sorted(rows[start : start + size], key=lambda row: len(row["input_ids"]))
+    ]
+    kinds = {"id": Value("string"), "input_ids": List(Value("int32"))}
+    features = Features(kinds | {"labels": List(Value("int32"))})
+    return Dataset.from_dict({k: [row[k] for row in ordered] for k in features}, features)
 
 
 def _after_answer(tokenizer: Any) -> str:

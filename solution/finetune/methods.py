@@ -53,11 +53,40 @@ def attach(recipe: Recipe, model: Any, max_length: int, place: Path) -> Any:
     tuned = _ia3(recipe, model) if recipe.method == "ia3" else _lora(recipe, model, max_length)
     if recipe.method == "lora" and recipe.lora.init == "loftq":
         _compensate(recipe, tuned)
+    if recipe.start is not None:
+        _go_on_from(tuned, find(recipe.start))
     # As the recipe says it, so that an adapter that is passed on holds no path of this machine.
     tuned.peft_config["default"].base_model_name_or_path = recipe.model.model
     if recipe.method == "lora" and recipe.lora.init == "pissa":
         tuned.save_pretrained(place / INITIAL)
     return tuned
+
+
+def _go_on_from(tuned: Any, folder: Path) -> None:
+    """Put an earlier adapter's weights in place of the fresh ones.
+
+    Raises UserError where it is absent, for another base or of another shape.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"start: {folder}: no {WEIGHTS}. Name the adapter folder of a run.")
+    try:
+        report = set_peft_model_state_dict(tuned, load_file(folder / WEIGHTS))
+    except RuntimeError as error:
+        told = str(error).strip().splitlines()[-1].strip()
+        raise UserError(
+            f"start: {folder}: another base or shape ({told}). Take an adapter of this "
+            "recipe's model, method and rank."
+        ) from error
+    strange = list(report.unexpected_keys)
+    missing = [key for key in report.missing_keys if ".lora_" in key or ".ia3_" in key]
+    if strange or missing:
+        raise UserError(
+            f"start: {folder}: {len(strange)} of its weights have no place in this model and "
+            f"{len(missing)} are missing. Take an adapter of this recipe's model and method."
+        )
 
 
 def finish(recipe: Recipe, best: Path, last: Path, folder: Path) -> None:

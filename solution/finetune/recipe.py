@@ -125,6 +125,11 @@ class Train(Config):
     """Stop after this many scorings in a row without a better validation accuracy."""
     shuffle_choices: bool = True
     gradient_checkpointing: Literal["unsloth"] | bool = False
+    loss: Literal["answer", "all"] = "answer"
+    """On the answer and its end alone, or on every token of the question too."""
+    packing: bool = True
+    """Rows of a step side by side in passes of at most batch_size times max_length tokens, each
+    seeing only itself; else padded to the longest of a pass."""
     evaluation_batch_tokens: int = Field(default=16384, ge=1)
 
 
@@ -145,6 +150,15 @@ RATES = {
 }
 
 
+class Stage(Config):
+    """One link of a chain: what it changes of the recipe's own keys."""
+
+    name: str = Field(pattern=r"^[\w][\w.-]*$")
+    data: dict[str, Any] = Field(default_factory=dict)
+    retrieve: dict[str, Any] | None = None
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
 class Recipe(Config):
     """One fine-tuning, from data to adapter."""
 
@@ -161,6 +175,10 @@ class Recipe(Config):
     lora: Lora = Lora()
     ia3: Ia3 = Ia3()
     train: Train = Train()
+    start: str | None = None
+    """The folder of an adapter of the same method and shape that the training goes on from."""
+    stages: tuple[Stage, ...] = ()
+    """Trainings one after the other, each from the adapter of the one before."""
 
     @model_validator(mode="before")
     @classmethod
@@ -178,6 +196,20 @@ class Recipe(Config):
             kinds += [kind for kind in ("loftq", "pissa") if lora.get("init") == kind]
         rate = min(RATES[kind] for kind in kinds)
         return {**keys, "train": {"learning_rate": rate, **train}}
+
+    @model_validator(mode="after")
+    def _can_go_on(self) -> Recipe:
+        chained = self.start is not None or len(self.stages) > 1
+        if chained and (self.method == "full" or self.lora.init == "pissa"):
+            raise ValueError("start and stages: go on from LoRA or IA3 adapters only")
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("stages: give each a name of its own")
+        return self
+
+    @property
+    def begins_as(self) -> ModelReference:
+        """The model that the training begins with, the adapter it goes on from included."""
+        return self.model.model_copy(update={"adapter": self.start})
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

@@ -56,8 +56,14 @@ def finetune(
     """
     plan = read_recipe(recipe, train, test, overrides)
     prompt = load_prompt(plan.prompt)
-    material = read_material(plan.data)
     place = out or Path("runs") / "finetune" / plan.name
+    if plan.stages:
+        from solution.finetune.staging import tune_stages
+
+        if folds is not None:
+            raise UserError("--folds: not with a recipe of stages. Take one stage by itself.")
+        return tune_stages(plan, place)
+    material = read_material(plan.data)
     if folds is not None:
         from solution.finetune.folds import finetune_folds
 
@@ -109,7 +115,7 @@ def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
         "recipe": plan.model_dump(mode="json"),
         "data": {**found, "sha256": digests},
         "prompt": prompt.model_dump(mode="json"),
-        "weights": weights_fingerprint(plan.model),
+        "weights": weights_fingerprint(plan.begins_as),
     }
 
 
@@ -182,7 +188,7 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
         exams: dict[str, Sequence[Question]] = {"validation": material.validation}
         if material.key_known:
             exams["test"] = material.test.questions
-        answers = answer(plan, plan.model, prompt, exams)
+        answers = answer(plan, plan.begins_as, prompt, exams)
         accuracy = accuracies(answers, material)
         shape = {"max_length": answers.max_length, "dtype": answers.dtype}
         shape["row_length"] = row_length(plan, answers.max_length, answers.dtype)
@@ -192,14 +198,14 @@ def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dic
 
 def _seconds_an_answer(answers: Answers, material: Material) -> float:
     """Seconds the tuned model took for one question of the test, loading left out."""
-    return round(answers.counts["test"]["seconds"] / len(material.test), 4)
+    return round(float(answers.counts["test"]["seconds"]) / len(material.test), 4)
 
 
 def answer(
     plan: Recipe, model: ModelReference, prompt: Prompt, exams: Mapping[str, Sequence[Question]]
 ) -> Answers:
     """Answer exams with the base model or an adapter, in a process of its own."""
-    note(f"{'Before' if model is plan.model else 'After'} tuning, {model.model}:")
+    note(f"{'Before' if model == plan.begins_as else 'After'} tuning, {model.model}:")
     return answer_offline(model, prompt, exams, plan.train.evaluation_batch_tokens)
 
 

@@ -6,38 +6,39 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from solution.base import UserError, atomic_directory, write_json
+from solution.base import UserError, atomic_directory, note, write_json
 from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
     FACTS,
     Course,
+    newest,
     newest_complete,
     read_course,
 )
 from solution.finetune.data import (
-    NOT_SUPERVISED,
     Material,
     Rows,
     build_rows,
     effective_batch,
     end_token,
+    kept_rows,
     set_pad_token,
 )
 from solution.finetune.datacard import lengths
 from solution.finetune.methods import attach, finish, load_model
+from solution.finetune.packing import NOT_SUPERVISED
+from solution.finetune.processes import is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
+from solution.finetune.stopping import command_to_go_on, stopping
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
-
-if TYPE_CHECKING:
-    from solution.finetune.callbacks import Watch
 
 
 def train_adapter(
@@ -57,14 +58,20 @@ def train_adapter(
     of memory.
     """
     place = work / CHECKPOINTS
-    with quiet(work / "log.txt") as screen, unsloth_environment(place / "compiled"):
+    with (
+        stopping() as asked_to_stop,
+        quiet(work / "log.txt") as screen,
+        unsloth_environment(place / "compiled"),
+    ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
 
         from solution.finetune.callbacks import Watch
+        from solution.finetune.trainer import make_trainer
 
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
-        rows = build_rows(
+        build = partial(
+            build_rows,
             recipe,
             material.train,
             prompt,
@@ -74,8 +81,10 @@ def train_adapter(
             shown=shown or {},
             instructions=material.instructions.rows,
         )
+        rows = kept_rows(place, build) if is_first_process() else build()
         held = encode(material.validation, prompt, tokenizer, max_length)
-        checkpoint = newest_complete(place)
+        with redirect_stderr(screen):
+            checkpoint = newest_complete(place) if is_first_process() else newest(place)
         course = read_course(checkpoint) if checkpoint else Course()
         if not course.over:  # else killed between its last step and the adapter's place
             with enough_memory():
@@ -85,10 +94,25 @@ def train_adapter(
                 score = (
                     partial(validation_score, model, held, answers, recipe) if held else None
                 )
-                watch = Watch(recipe.train, place, course, score, screen)
-                trainer = make_trainer(recipe, model, tokenizer, rows, watch=watch, dtype=dtype)
+                watch = Watch(
+                    recipe.train, place, course, score, screen, asked_to_stop=asked_to_stop
+                )
+                trainer = make_trainer(
+                    recipe,
+                    model,
+                    tokenizer,
+                    rows,
+                    watch=watch,
+                    dtype=dtype,
+                    budget=recipe.train.batch_size * max_length,
+                )
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    keep_best(recipe, rows, work)
+            course = watch.course
+    if not course.over:
+        note(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
+        raise SystemExit(0)
+    if is_first_process():
+        keep_best(recipe, rows, work)
 
 
 def validation_score(
@@ -102,52 +126,6 @@ def validation_score(
         for one, answer in zip(scored, answers, strict=True)
     ]
     return sum(right) / len(right), sum(losses) / len(losses)
-
-
-def make_trainer(
-    recipe: Recipe, model: Any, tokenizer: Any, rows: Rows, *, watch: Watch, dtype: str
-) -> Any:
-    """TRL's trainer over finished rows: it shuffles, cuts, packs and reports nothing itself."""
-    from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    train = recipe.train
-    steps = math.ceil(len(rows.dataset) / effective_batch(recipe))
-    settings = SFTConfig(
-        output_dir=str(watch.place),
-        num_train_epochs=1,  # the rows hold all epochs, each in its own order
-        train_sampling_strategy="sequential",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        packing=False,
-        padding_free=False,
-        max_length=None,
-        per_device_train_batch_size=train.batch_size,
-        gradient_accumulation_steps=train.gradient_accumulation,
-        learning_rate=train.learning_rate,
-        lr_scheduler_type=train.schedule,
-        warmup_steps=math.ceil(train.warmup_ratio * steps),
-        weight_decay=train.weight_decay,
-        optim=train.optimizer,
-        gradient_checkpointing=bool(train.gradient_checkpointing),
-        fp16=dtype == "float16",
-        bf16=dtype == "bfloat16",
-        seed=recipe.data.seed,
-        save_strategy="no",  # the watch asks for checkpoints, and marks them
-        eval_strategy="no",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-    )
-    trainer = SFTTrainer(
-        model=model,
-        processing_class=tokenizer,
-        args=settings,
-        train_dataset=rows.dataset,
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:

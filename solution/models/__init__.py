@@ -3,7 +3,7 @@
 from solution.models.doctor import doctor
 from solution.models.geometry import Geometry, read_geometry
 from solution.models.hardware import Card, Hardware, detect, pick_dtype
-from solution.models.loading import LoadedModel, load, load_tokenizer
+from solution.models.loading import LoadedModel, load, load_tokenizer, weights_needed
 from solution.models.plan import GIB, Plan, Tuning, plan_memory, render, trainable_parameters
 from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
 from solution.models.tiny import make_tiny
@@ -29,4 +29,5 @@ __all__ = [
     "render",
     "trainable_parameters",
     "weights_fingerprint",
+    "weights_needed",
 ]

@@ -12,7 +12,7 @@ from solution.base import UserError
 from solution.models.adapter import attach_adapter
 from solution.models.failures import explained
 from solution.models.hardware import detect, pick_dtype
-from solution.models.memory import check_memory
+from solution.models.memory import check_memory, weights_bytes
 from solution.models.reference import ModelReference, hub_reachable, locate
 
 UNSTATED_LENGTH = 2048
@@ -60,6 +60,16 @@ def read_config(reference: ModelReference) -> Any:
     locate(reference.model, "model")
     with quiet(), explained(f"model {reference.model}"):
         return _config(reference)
+
+
+def weights_needed(reference: ModelReference, dtype: str) -> float:
+    """Bytes that the weights of a model take in memory; only its config is read.
+
+    Raises UserError where the model is absent, gated or needs its own code.
+    """
+    locate(reference.model, "model")
+    with quiet(), explained(f"model {reference.model}"):
+        return weights_bytes(_config(reference), reference, dtype)
 
 
 def load_tokenizer(reference: ModelReference) -> Any:

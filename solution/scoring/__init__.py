@@ -1,6 +1,7 @@
 """From questions and a model to the probability of every choice."""
 
 from solution.scoring.answer import answer_questions, cost
+from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
 from solution.scoring.average import How, average
 from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
 from solution.scoring.cache import ScoreCache
@@ -31,8 +32,10 @@ __all__ = [
     "average",
     "cost",
     "encode",
+    "keeps_apart",
     "log_likelihoods",
     "orders_fault",
+    "packed_arguments",
     "plan_orders",
     "read_predictions",
     "read_produced_by",
@@ -40,6 +43,7 @@ __all__ = [
     "run_harness",
     "score",
     "score_ids",
+    "side_by_side",
     "trained",
     "trained_rows",
     "write_predictions",

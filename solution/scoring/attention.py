@@ -54,10 +54,14 @@ def tree_attention(
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attend block by block: query (1, heads, T, width) -> (1, T, heads, width)."""
+    import torch
+
     if any(others.get(name) is not None for name in ("s_aux", "position_bias", "head_mask")):
         raise NotHonoured
+    if others.get("dropout"):
+        raise NotHonoured
     layout = _now[-1]
-    out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
+    parts = []
     for block in layout.blocks:
         keys, values = _seen(module, key, value, block)
         part = query[:, :, block.start : block.stop]
@@ -66,10 +70,10 @@ def tree_attention(
         else:
             mask = layout.mask(block, sliding_window, query)
         given = _attend(part, keys, values, mask=mask, scaling=scaling, softcap=softcap)
-        out[:, block.start : block.stop] = given.transpose(1, 2)
+        parts.append(given.transpose(1, 2))
     if layout.kept is not None:
         layout.kept[module] = (key, value)
-    return out, None
+    return torch.cat(parts, 1), None  # the blocks cover the sequence in its order
 
 
 def _seen(module: Any, key: Tensor, value: Tensor, block: Block) -> tuple[Tensor, Tensor]:

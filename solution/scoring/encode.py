@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,10 @@ TAIL_TOKENS = 16
 TAIL_CHARACTERS = 32
 # With less room than this what is left of a question could hardly be answered.
 LEAST_TOKENS = 256
+# A passage's cut is looked for among so many tokens on either side of where it should be.
+NEAR_TOKENS = 32
+# Texts that are tokenised in one call, in threads where the tokenizer has them.
+TEXTS_A_CALL = 256
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,13 @@ def encode(
     encoder = _Encoder(prompt, tokenizer, max_length - reserve)
     problems = Problems(f"prompt {prompt.name}, at most {max_length} tokens")
     encoded = []
-    for question in questions:
-        try:
-            encoded.append(encoder.encode(question))
-        except UserError as error:
-            problems.add(f"id {question.id}: {error}")
+    for start in range(0, len(questions), TEXTS_A_CALL):
+        some = questions[start : start + TEXTS_A_CALL]
+        for question, whole in zip(some, encoder.whole(some), strict=True):
+            try:
+                encoded.append(encoder.encode(question, whole))
+            except UserError as error:
+                problems.add(f"id {question.id}: {error}")
     problems.raise_if_any("Take a model with a longer context, or mend the prompt or the rows.")
     return encoded
 
@@ -65,8 +72,14 @@ class _Encoder:
         self._start = _start_ids(tokenizer)
         self._joins: dict[tuple[Any, ...], tuple[int, tuple[Ids, ...]]] = {}
 
-    def encode(self, question: Question) -> Encoded:
-        whole = self._fit(question, question.paragraph)
+    def whole(self, questions: Sequence[Question]) -> list[Encoded]:
+        """The questions with all of their passages, tokenised in one call."""
+        texts = [self.prompt.text(question, self.tokenizer) for question in questions]
+        ids = self.tokenizer(texts, add_special_tokens=False).input_ids
+        each = zip(questions, texts, ids, strict=True)
+        return [self._joined(q, text, self._start + tuple(one)) for q, text, one in each]
+
+    def encode(self, question: Question, whole: Encoded) -> Encoded:
         fitting = whole
         if self._excess(whole) > 0:
             fitting = self._cut(question, whole)
@@ -76,7 +89,9 @@ class _Encoder:
 
     def _fit(self, question: Question, paragraph: str) -> Encoded:
         text = self.prompt.text(question, self.tokenizer, paragraph)
-        ids = self._ids(text)
+        return self._joined(question, text, self._ids(text))
+
+    def _joined(self, question: Question, text: str, ids: Ids) -> Encoded:
         answers = tuple(self.prompt.answers(question))
         key = (ids[-TAIL_TOKENS:], text[-TAIL_CHARACTERS:], answers)
         if key not in self._joins:
@@ -102,23 +117,57 @@ class _Encoder:
 
     def _cut(self, question: Question, whole: Encoded) -> Encoded:
         """The encoding with the longest beginning of the passage that still fits."""
-        best = self._fit(question, "")
-        if (excess := self._excess(best)) > 0:
+        bare = self._fit(question, "")
+        if (excess := self._excess(bare)) > 0:
             if self.room < LEAST_TOKENS:
                 raise UserError(f"{excess} tokens too long even without its passage")
             # The question and its choices stand last in every prompt.
             first = len(self._start)
-            kept = best.prompt_ids[:first] + best.prompt_ids[first + excess :]
-            return replace(best, prompt_ids=kept)
-        low, high = 0, len(question.paragraph)
-        while high - low > 1:
-            middle = (low + high) // 2
-            tried = self._fit(question, question.paragraph[:middle].rstrip())
-            if self._excess(tried) > 0:
-                high = middle
-            else:
-                low, best = middle, tried
-        return best
+            kept = bare.prompt_ids[:first] + bare.prompt_ids[first + excess :]
+            return replace(bare, prompt_ids=kept)
+
+        def begun(size: int) -> Encoded:
+            return self._fit(question, question.paragraph[:size].rstrip())
+
+        def fits(size: int) -> bool:
+            return self._excess(begun(size)) <= 0
+
+        size = _longest(len(question.paragraph), self._nearby(question, whole) or fits)
+        found = begun(size)
+        if self._excess(found) > 0 or fits(size + 1):  # looked for in the wrong place
+            found = begun(_longest(len(question.paragraph), fits))
+        return found
+
+    def _nearby(self, question: Question, whole: Encoded) -> Callable[[int], bool] | None:
+        """Whether a beginning of the passage fits, found out from the tokens around the cut.
+
+        The whole text's offsets say about where the cut must be; only what stands behind the
+        last blank before that place is tokenised again. None where that can't be done.
+        """
+        text, passage = self.prompt.text(question, self.tokenizer), question.paragraph
+        first = text.find(passage)
+        if first < 0 or not self.tokenizer.is_fast:
+            return None
+        spans = self.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True
+        ).offset_mapping
+        begins = [begin for begin, _ in spans]
+        last = bisect_left(begins, first + len(passage))
+        about, tail = last - self._excess(whole), min(last + TAIL_TOKENS, len(begins) - 1)
+        blank = text.rfind(" ", first, begins[max(about - NEAR_TOKENS, 0)])
+        if blank < 0:
+            return None
+        far = begins[min(about + NEAR_TOKENS, len(begins) - 1)]
+        rest = text[first + len(passage) : begins[tail]]
+        room = tail - self._excess(whole) - bisect_left(begins, blank)
+
+        def fits(size: int) -> bool:
+            if not blank < first + size <= far:
+                return first + size <= blank
+            near = text[blank : first + size].rstrip() + rest
+            return len(self._ids(near)) - len(self._start) <= room
+
+        return fits
 
     def _end(self, answers: tuple[Ids, ...]) -> Ids:
         if len(set(answers)) < len(answers):
@@ -135,6 +184,15 @@ class _Encoder:
 
     def _ids(self, text: str) -> Ids:
         return self._start + tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _longest(length: int, fits: Callable[[int], bool]) -> int:
+    """The most characters below `length` that fit, where more never fit better; by halving."""
+    low, high = 0, length
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def _start_ids(tokenizer: Any) -> Ids:

@@ -32,7 +32,7 @@ def local_tasks(tasks: Mapping[str, int], data: Path) -> dict[str, Any]:
 
 
 def _local_task(task: str, data: Path) -> dict[str, Any]:
-    splits = _read(task, data)
+    splits = read_splits(task, data)
 
     def dataset(**_: Any) -> Any:
         from datasets import Dataset, DatasetDict
@@ -43,7 +43,11 @@ def _local_task(task: str, data: Path) -> dict[str, Any]:
     return own if "train" in splits else own | {"training_split": None}
 
 
-def _read(task: str, data: Path) -> Splits:
+def read_splits(task: str, data: Path) -> Splits:
+    """The rows of a task by split, as the hub's data set has them.
+
+    Raises UserError where the task is not known here or a file is absent or faulty.
+    """
     try:
         if task.startswith("mmlu_"):
             return _mmlu(data / "mmlu", task.removeprefix("mmlu_"))

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -73,7 +74,8 @@ def test_an_error_in_the_worker_is_a_reason_and_stands_in_the_log(
     model = ModelReference(model=str(world.folder / name), trust_remote_code=True)
     job = replace(a_job(world, tmp_path), reference=model)
     with job.log.open("w") as stream:
-        assert part in worker.attempt(job, stream)
+        score = partial(worker._score_candidate, job)
+        assert part in worker.attempt(score, stream)
     assert part in job.log.read_text()
 
 

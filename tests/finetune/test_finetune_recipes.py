@@ -30,7 +30,10 @@ CASES = {name: (name, list[str]()) for name in STUDIES} | VARIANTS
 
 def train(name, changes, folder, monkeypatch):
     """Train a tiny recipe in `folder`; give it, its material, and logits of the live model."""
+    import unsloth  # noqa: F401  (before what it patches)
+
     from solution.finetune import train as training
+    from solution.finetune import trainer
 
     monkeypatch.chdir(folder)
     recipe = read_recipe(f"tiny/{name}", None, None, changes)
@@ -38,11 +41,11 @@ def train(name, changes, folder, monkeypatch):
     material = read_material(recipe.data)
     some = material.test.questions[:6]
     live = []
-    keep = training.make_trainer
+    keep = trainer.make_trainer
 
     def watched(recipe, model, tokenizer, rows, **more):
-        trainer = keep(recipe, model, tokenizer, rows, **more)
-        learn = trainer.train
+        made = keep(recipe, model, tokenizer, rows, **more)
+        learn = made.train
 
         def learnt(**options):
             learn(**options)
@@ -50,10 +53,10 @@ def train(name, changes, folder, monkeypatch):
             held = encode(some, prompt, tokenizer, 512)
             live.extend(score_ids(model, held, 4096))
 
-        trainer.train = learnt
-        return trainer
+        made.train = learnt
+        return made
 
-    monkeypatch.setattr(training, "make_trainer", watched)
+    monkeypatch.setattr(trainer, "make_trainer", watched)
     training.train_adapter(recipe, material, prompt, folder, max_length=512, dtype="float32")
     return recipe, prompt, some, live
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from solution.base import UserError
+from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.rows import Row
 from solution.scoring.local_tasks import local_tasks, mmlu_subjects
 
@@ -25,9 +27,7 @@ def harness_tasks(name: str, shots: int, data: Path | None) -> list[Any]:
 
     Raises UserError where the harness has no such task or its rows cannot be had.
     """
-    from lm_eval.tasks import TaskManager
-
-    manager = TaskManager()
+    manager = _manager()
     if data is None:
         if name not in manager.all_tasks:
             raise UserError(f"{name}: lm-evaluation-harness has no task of this name.")
@@ -37,15 +37,16 @@ def harness_tasks(name: str, shots: int, data: Path | None) -> list[Any]:
         if name == "mmlu":
             names = [f"mmlu_{subject}" for subject in mmlu_subjects(data)]
         asked = local_tasks(dict.fromkeys(names, shots), data)
-    try:
-        tasks = list(manager.load([asked])["tasks"].values())
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"{name}: its rows cannot be had from the hub ({type(error).__name__}: {reason}). "
-            "Give them as files: --data DIR."
-        ) from error
-    return tasks
+    with from_hub(name):
+        return list(manager.load([asked])["tasks"].values())
+
+
+@functools.cache
+def _manager() -> Any:
+    """The harness's list of tasks, read once: thousands of files."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
 
 
 def harness_rows(

@@ -12,6 +12,7 @@ from typing import Any
 
 from solution.base import UserError
 from solution.exam import Question, read_exam
+from solution.scoring.benchmarks.hub import from_hub
 
 LETTERS = "ABCD"
 # Choices of so many letters in all hardly stand in two questions by chance.
@@ -49,15 +50,9 @@ def _from_hub(name: str) -> list[Question]:
     from datasets import get_dataset_config_names, load_dataset
 
     place, split, parts, convert = HUB[name]
-    try:
+    with from_hub(place):
         names = parts or get_dataset_config_names(place)
         docs = [doc for part in names for doc in load_dataset(place, part, split=split)]
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"{place}: cannot be had from the hub ({type(error).__name__}: {reason}). "
-            "Give it as a file: --data DIR."
-        ) from error
     return [convert(doc, f"{name}-{number}") for number, doc in enumerate(docs)]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.base import UserError, note
+from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.rows import Row
 
 SOURCE = "https://raw.githubusercontent.com/e9t/nsmc/master/"
@@ -122,12 +123,8 @@ def _published(name: str) -> list[Doc]:
     """The file at its publisher's, through the cache that data sets of the hub have too."""
     from datasets import DownloadManager
 
-    try:
+    with from_hub(SOURCE + name):
         path = Path(DownloadManager().download(SOURCE + name))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{SOURCE}{name}: cannot be had ({error}). Give it as a file: --data DIR."
-        ) from error
     return _docs(path.read_bytes(), name)
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from solution.base import UserError
-from solution.scoring.benchmarks.harness_rows import GROUPS, harness_tasks
+from solution.scoring.benchmarks.harness_rows import GROUPS
+from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.nsmc import read_nsmc
 from solution.scoring.benchmarks.rows import Row
+from solution.scoring.local_tasks import read_splits
 
 SEED = 42
+HUB = "skt/kobest_v1"
 
 Doc = dict[str, Any]
 
@@ -60,8 +63,16 @@ def _docs(name: str, data: Path | None) -> tuple[Sequence[Doc], Sequence[Doc]]:
     if name == "nsmc":
         train, test = read_nsmc(data)
         return train, test
-    (task,) = harness_tasks(name, 0, data)
-    return task.dataset["train"].to_list(), task.dataset["test"].to_list()
+    splits = read_splits(name, data) if data is not None else _hub_splits(name)
+    return splits["train"], splits["test"]
+
+
+def _hub_splits(name: str) -> dict[str, list[Doc]]:
+    from datasets import load_dataset
+
+    with from_hub(name):
+        splits = load_dataset(HUB, name.removeprefix("kobest_"))
+        return {split: splits[split].to_list() for split in ("train", "test")}
 
 
 def _row(name: str, form: Form, number: int, doc: Doc, shots: Sequence[Doc]) -> Row:

@@ -1,0 +1,137 @@
+"""A sweep on a Ray cluster of two nodes: one is lost in the middle, and nothing else is."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from solution.base import UserError
+from solution.cli import main
+from solution.explore.cluster import resources
+from solution.models import ModelReference
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = [f"{model}{number}" for number in range(4) for model in "ab"]
+# What the machine decides, not the model.
+MEASURED = ("seconds", "questions_per_second", "peak_memory_gib")
+
+
+def suite_of(world):
+    # max_length differs, so that no two of the eight are one and the same job.
+    candidates = [
+        {"name": n, "model": str(world.folder / n[0]), "max_length": 3000 + int(n[1])}
+        for n in NAMES
+    ]
+    return world.suite("eight", candidates)
+
+
+@pytest.fixture(scope="module")
+def swept(world, tmp_path_factory):
+    """The suite on a cluster that loses a node as soon as one candidate is finished."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "memory": 2**28})
+    node = {"num_cpus": 1, "memory": 2**36, "object_store_memory": 2**27}
+    lost, _ = cluster.add_node(**node), cluster.add_node(**node)
+    out = tmp_path_factory.mktemp("swept") / "out"
+    command = [sys.executable, "-m", "solution", "explore", "--suite", str(suite_of(world))]
+    process = subprocess.Popen(
+        [*command, f"--out={out}", f"--ray={cluster.address}"],
+        env=world.environment | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        before = wait_for_one(out, process)
+        cluster.remove_node(lost, allow_graceful=False)
+        world.sweep_said = process.communicate(timeout=400)
+        assert process.returncode == 0, world.sweep_said[1]
+    finally:
+        process.kill()
+        cluster.shutdown()
+    return out, before
+
+
+def wait_for_one(out, process):
+    """The finished runs and the time each was finished, as soon as there is one."""
+    while process.poll() is None:
+        done = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("[ab]*/config.yaml")}
+        if done:
+            return done
+        time.sleep(0.05)
+    raise AssertionError(process.communicate()[1])
+
+
+def test_results_are_those_of_a_sweep_one_by_one(swept, world, tmp_path):
+    out, _ = swept
+    one_by_one = world.run(suite_of(world), tmp_path / "out")
+    assert one_by_one.status == 0, one_by_one.stderr
+    for name in NAMES:
+        ours, theirs = (folder / name for folder in (out, one_by_one.out))
+        for file in ("predictions.parquet", "config.yaml"):
+            assert (ours / file).read_bytes() == (theirs / file).read_bytes()
+        metrics = [json.loads((f / "metrics.json").read_text()) for f in (ours, theirs)]
+        assert all(not one.keys() ^ metrics[0].keys() for one in metrics)
+        kept = [{k: v for k, v in one.items() if k not in MEASURED} for one in metrics]
+        assert kept[0] == kept[1]
+
+
+def test_a_lost_node_costs_only_what_ran_on_it(swept):
+    out, before = swept
+    after = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("[ab]*/config.yaml")}
+    assert set(after) == set(NAMES)
+    assert before.items() <= after.items(), "a finished candidate was scored again"
+    begun = {name: (out / name / "log.txt").read_text().count(" loading ") for name in NAMES}
+    assert max(begun.values()) <= 2
+    assert sum(count == 2 for count in begun.values()) <= 1, begun
+
+
+def test_nothing_imports_ray_without_the_flag():
+    rooms = "solution.explore.command, solution.explore.worker"
+    code = f"import sys, {rooms}; print('ray' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert said.stdout.strip() == "False", said.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_told(world, tmp_path, capsys, monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def refuse(**_):
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    out = str(tmp_path / "out")
+    command = ["explore", "--suite", str(suite_of(world)), "--out", out, "--ray", "auto"]
+    assert main(command) == 2
+    assert "no Ray cluster answers there" in capsys.readouterr().err
+
+
+def test_a_model_too_large_for_every_node_is_refused(world, monkeypatch):
+    reference = ModelReference(model=str(world.folder / "a"))
+    node = {"Alive": True, "Resources": {"CPU": 4.0, "memory": 2.0**32}}
+    wants = resources(reference, [node])
+    assert wants["num_cpus"] == 1 and 2**31 < wants["memory"] < 2**32
+    dead = {"Alive": False, "Resources": {"CPU": 4.0, "memory": 2.0**40}}
+    small = {"Alive": True, "Resources": {"CPU": 4.0, "memory": 2.0**30}}
+    with pytest.raises(UserError, match="no machine of the cluster"):
+        resources(reference, [small, dead])
+
+
+def test_cards_are_asked_for_by_what_the_weights_need(world, monkeypatch):
+    from solution.explore import cluster
+
+    node = {"Alive": True, "Resources": {"CPU": 40.0, "GPU": 4.0, "memory": 2.0**38}}
+    monkeypatch.setattr(cluster, "_card_bytes", lambda: 32 * 2**30)
+    reference = ModelReference(model=str(world.folder / "a"))
+    for needed, cards in ((5, 1), (40, 2), (100, 4)):
+        monkeypatch.setattr(cluster, "weights_needed", lambda *_, n=needed: n * 2**30)
+        assert resources(reference, [node])["num_gpus"] == cards
+    monkeypatch.setattr(cluster, "weights_needed", lambda *_: 200 * 2**30)
+    with pytest.raises(UserError, match="needs 7 cards"):
+        resources(reference, [node])
