@@ -19,6 +19,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   predict     answer one exam with one model
   ask         a page on this machine: one question, one or two models, every order of choices
   harness     lm-evaluation-harness with this project's engine as model exam-qa
+  export      a run's model merged into its base, as GGUF, or on the hub (private)
   submit      check, score, mix and remember submissions
   test        run the project's checks, or pytest alone with the arguments given
   help        this text

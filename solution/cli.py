@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from solution.cli_export import add_export
 from solution.cli_kowiki import add_kowiki
 from solution.cli_submit import add_submit
 
@@ -184,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_harness)
 
+    add_export(commands.add_parser("export", help="a run merged, as GGUF or on the hub"))
     add_submit(commands.add_parser("submit", help="check or score a submission"))
     return parser
 

@@ -1,8 +1,19 @@
 """From a recipe to an adapter: data, training by Unsloth and TRL, resuming, scoring."""
 
+from solution.finetune.export import gguf, merge, push
 from solution.finetune.planning import plan
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.run import WITHOUT_PASSAGES, finetune
 from solution.finetune.scores import gains
 
-__all__ = ["WITHOUT_PASSAGES", "Recipe", "finetune", "gains", "plan", "read_recipe"]
+__all__ = [
+    "WITHOUT_PASSAGES",
+    "Recipe",
+    "finetune",
+    "gains",
+    "gguf",
+    "merge",
+    "plan",
+    "push",
+    "read_recipe",
+]

@@ -18,6 +18,7 @@ from solution.models import hub_reachable
 ENDINGS = (".json", ".jsonl", ".parquet", ".txt")
 BLOCK = 1 << 20
 BETWEEN = re.compile(r'[\s,]*(?:"(?:[^"\\]|\\.)*"\s*:\s*)?(?=\{)')
+OBJECTS = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{')
 # A demonstration file of CoT-Collection: `[Example 1]`, then headed parts.
 EXAMPLE = re.compile(r"^\[Example \d+\]\s*$", re.MULTILINE)
 PART = re.compile(r"^\[([A-Z][A-Za-z ]+)\]\s*$", re.MULTILINE)
@@ -98,7 +99,7 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
     """The members of the one list or object that a JSON file is, or its lines."""
     with _open(path) as stream:
         first = stream.read(BLOCK).lstrip()
-        if first.startswith("{") and not re.match(r'\{\s*"[^"]*"\s*:\s*\{', first):
+        if first.startswith("{") and not OBJECTS.match(first):
             yield from _lines(path)  # .json by name, one object a line by content
         elif first[:1] in ("[", "{"):
             yield from _members(stream, first[1:], path)

@@ -110,11 +110,11 @@ def trainable_parameters(geometry: Geometry, tuning: Tuning) -> int:
 def kept_a_token(geometry: Geometry) -> int:
     """Numbers that autograd keeps of one token in one decoder layer.
 
-    The residual, both norms and what goes into the two outer projections (6 of the hidden
-    size; 3 where GPT-NeoX's two branches stand side by side behind one residual), queries,
-    keys and values before and after their rotation, keys and values repeated for the heads
-    that share them, and the inner activations: gate, its activation, up and their product, or
-    before and after the activation where there is no gate.
+    The residual, both norms and what goes into the two outer projections (6 of the hidden size;
+    3 where GPT-NeoX's two branches stand side by side behind one residual), queries, keys and
+    values before and after their rotation, keys and values repeated for the heads that share
+    them, and the inner activations: gate, its activation, up and their product, or before and
+    after the activation where there is no gate.
     """
     inner = max(m.outputs for m in geometry.a_layer)
     gated = any(m.name in ("gate_proj", "gate_up_proj") for m in geometry.a_layer)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.base import atomic_directory, find
+from solution.models.loading import quiet
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHAT = (
@@ -54,7 +55,7 @@ def make_tiny(architecture: str, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    with atomic_directory(folder) as place:
+    with quiet(), atomic_directory(folder) as place:
         model.save_pretrained(place)
         tokenizer.save_pretrained(place)
     return folder

@@ -1,0 +1,101 @@
+"""A run merged into its base answers as before; what can't be exported is said."""
+
+import pytest
+import yaml
+
+from solution.base import UserError
+from solution.exam import load_prompt, read_exam
+from solution.finetune import gguf, merge, push
+from solution.models import ModelReference, load, make_tiny
+from solution.scoring import answer_questions
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run with a LoRA adapter that changes what the model says."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = make_tiny("llama", tmp_path / "base")
+    torch.manual_seed(3)
+    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    folder = tmp_path / "run"
+    model.save_pretrained(folder / "adapter")
+    (folder / "adapter" / "README.md").write_text("card")
+    recipe = {"model": {"model": str(base), "dtype": "float32"}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"recipe": recipe}))
+    return folder
+
+
+def answers(reference, embedded):
+    questions = read_exam(embedded / "test.csv").questions[:12]
+    scored, _ = answer_questions(load(reference), questions, load_prompt("embedded"))
+    return [one.log_likelihood for one in scored]
+
+
+def test_the_merged_model_answers_as_base_and_adapter_do(run, tmp_path, embedded):
+    merged = tmp_path / "merged"
+    merge(run, merged)
+    base = str(tmp_path / "base")
+    plain = answers(ModelReference(model=base, dtype="float32"), embedded)
+    both = answers(
+        ModelReference(model=base, dtype="float32", adapter=str(run / "adapter")), embedded
+    )
+    alone = answers(ModelReference(model=str(merged), dtype="float32"), embedded)
+    for ours, theirs, before in zip(alone, both, plain, strict=True):
+        assert ours == pytest.approx(theirs, abs=0.02)  # float16 weights
+        assert ours != pytest.approx(before, abs=0.02)
+    assert (merged / "README.md").read_text() == "card"
+    with pytest.raises(UserError, match="stands there already"):
+        merge(run, merged)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no finished fine-tuning"):
+        merge(tmp_path, tmp_path / "out")
+
+
+def test_gguf_says_what_is_missing_and_what_the_converter_said(run, tmp_path):
+    model, out = tmp_path / "base", tmp_path / "m.gguf"
+    with pytest.raises(UserError, match="expected one of f16"):
+        gguf(model, out, "q3", None)
+    with pytest.raises(UserError, match="export merge"):
+        gguf(run / "adapter", out, "f16", None)
+    with pytest.raises(UserError, match="Get llama"):
+        gguf(model, out, "f16", tmp_path)
+    (tmp_path / "convert_hf_to_gguf.py").write_text("raise SystemExit('unknown architecture')")
+    with pytest.raises(UserError, match="unknown architecture"):
+        gguf(model, out, "f16", tmp_path)
+    assert not out.exists()
+
+
+def test_nothing_is_pushed_where_the_hub_is_not_reached(run, monkeypatch):
+    from solution.finetune import export
+
+    monkeypatch.setattr(export, "hub_reachable", lambda: False)
+    with pytest.raises(UserError, match="can't be reached"):
+        push(run, "someone/adapter")
+
+
+def test_what_is_pushed_is_private_unless_asked_otherwise(run, monkeypatch):
+    import huggingface_hub
+
+    from solution.finetune import export
+
+    told = []
+
+    class Client:
+        def create_repo(self, name, **options):
+            told.append((name, options))
+
+        def upload_folder(self, **options):
+            told.append(options)
+
+    monkeypatch.setattr(export, "hub_reachable", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: "t")
+    monkeypatch.setattr(huggingface_hub, "HfApi", Client)
+    assert push(run, "someone/adapter").endswith("private")
+    assert told[0] == ("someone/adapter", {"private": True, "exist_ok": True})
+    assert told[1]["folder_path"] == run / "adapter"
