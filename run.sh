@@ -18,6 +18,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   predict     answer one exam with one model
   harness     lm-evaluation-harness with this project's engine as model exam-qa
   submit      check or score a submission
+  report      one HTML page of finished runs, to be opened in a browser
   test        run the project's checks, or pytest alone with the arguments given
   help        this text
 

@@ -89,6 +89,12 @@ def _score(options: argparse.Namespace) -> None:
     print(score(options.file, options.solution))
 
 
+def _report(options: argparse.Namespace) -> None:
+    from solution.report import report
+
+    print(report(options.runs, options.out, options.memory_limit))
+
+
 def _kowiki_build(options: argparse.Namespace) -> None:
     from solution.base import find
     from solution.kowiki import build, open_index, read_manifest
@@ -185,6 +191,19 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_harness)
 
     _add_submit(commands.add_parser("submit", help="check or score a submission"))
+    command = commands.add_parser("report", help="one HTML page of finished runs")
+    command.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders of runs (all under runs/)"
+    )
+    command.add_argument("--out", type=Path, help="file to write (runs/report.html)")
+    command.add_argument(
+        "--memory-limit",
+        type=float,
+        default=32.0,
+        metavar="GIB",
+        help="your card's memory (32)",
+    )
+    command.set_defaults(command=_report)
     return parser
 
 

@@ -79,6 +79,7 @@ HELP = [
     ["submit"],
     ["submit", "validate"],
     ["submit", "score"],
+    ["report"],
 ]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from solution.base import UserError, atomic_write, find, write_json
-from solution.exam import Prompt, load_prompt
+from solution.exam import Prompt, Solution, load_prompt, write_exam, write_solution
 from solution.explore.candidates import Outcome, outcome_of
 from solution.explore.job import Job, without_answers
 from solution.explore.key import Key, figures, read_key
@@ -70,6 +70,7 @@ def _rank(
 ) -> tuple[str, list[Outcome]]:
     """Score candidate after candidate on one exam; the leaderboard is written after each."""
     outcomes: list[Outcome] = []
+    _keep_key(key, folder)
     for candidate in plan.candidates:
         outcomes.append(outcome_of(_job(plan, candidate, prompts[candidate.name], key, folder)))
         rows = leaderboard(plan, key, outcomes)
@@ -79,6 +80,15 @@ def _rank(
             page = TITLE + text(plan, key, rows, as_markdown=True)
             partial.write_text(page, encoding="utf-8")
     return text(plan, key, rows), outcomes
+
+
+def _keep_key(key: Key, folder: Path) -> None:
+    """Put the exam and its key beside the runs: the report shows the questions as scored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_exam(folder / "exam.csv", key.questions)
+    ids = [question.id for question in key.questions]
+    answers, usage = (dict(zip(ids, own, strict=True)) for own in (key.answers, key.usage))
+    write_solution(folder / "solution.csv", Solution(answers, usage))
 
 
 def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:

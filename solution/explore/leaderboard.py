@@ -40,6 +40,8 @@ COLUMNS = (
     "published_private",
     "calibration_error",
     "positions",
+    "parameters",
+    "licence",
 )
 SCORED, WAITING = "scored", "not scored yet"
 SAME = 0.05
@@ -98,7 +100,7 @@ def _baseline_rows(key: Key) -> list[Row]:
 
 
 def _row(candidate: Candidate, key: Key, outcome: Outcome | None) -> Row:
-    row: Row = {"model": candidate.name, "status": WAITING}
+    row: Row = {"model": candidate.name, "status": WAITING, "licence": candidate.licence}
     if candidate.published:
         row["published_public"] = candidate.published.public
         row["published_private"] = candidate.published.private

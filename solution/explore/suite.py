@@ -46,6 +46,8 @@ class Candidate(ModelReference):
 
     name: Name
     prompt: str | None = None
+    licence: str = ""
+    """What the model's page says of its terms; shown, never judged."""
     published: Published | None = None
 
     @property

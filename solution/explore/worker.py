@@ -106,7 +106,7 @@ def _score_candidate(job: Job, log: Log) -> None:
     produced_by = {"model": job.reference.model_dump(), "run": run.fingerprint}
     write_predictions(run.work / PREDICTIONS, scored, produced_by)
     log("finished")
-    _publish(job, run, measured | _sizes(encoded) | {"device": loaded.device})
+    _publish(job, run, measured | _sizes(encoded) | _facts(loaded))
 
 
 def _model_inputs(job: Job) -> dict[str, Any]:
@@ -204,6 +204,11 @@ def _sizes(encoded: list[Encoded]) -> dict[str, int]:
         "tokens": sum(len(one.prompt_ids) for one in encoded),
         "truncated_rows": sum(one.truncated_tokens > 0 for one in encoded),
     }
+
+
+def _facts(loaded: LoadedModel) -> dict[str, Any]:
+    """Of the model as loaded; weights packed in 4 bits are counted one by one."""
+    return {"device": loaded.device, "parameters": loaded.model.num_parameters()}
 
 
 def _peak_memory_gib(device: str) -> float:

@@ -1,0 +1,128 @@
+// Every word the page says, in English and Korean.
+
+const LABELS = {
+  title: ["Which model, and how sure?", "어느 모델인가, 얼마나 확실한가"],
+  project: ["Korean exam QA", "한국어 시험 문제 풀이"],
+  skip: ["To the leaderboard", "순위표로"],
+  theme: ["Dark", "어둡게"], theme_light: ["Light", "밝게"],
+  language: ["한국어", "English"],
+  exam: ["Exam", "시험"],
+  summary: [
+    (b) => `${b.questions.length} questions on ${b.groups} passages, ${b.models.length} models`,
+    (b) => `지문 ${b.groups}개, ${b.questions.length}문항, 모델 ${b.models.length}개`,
+  ],
+  halves: [(a, b) => `${a} public, ${b} private`, (a, b) => `공개 ${a}, 비공개 ${b}`],
+  leaderboard: ["Leaderboard", "순위표"], plots: ["Plots", "그래프"], effects: ["Effects", "효과"],
+  tuning: ["Fine-tuning", "미세조정"], questions: ["Questions", "문항"],
+  study: ["The first study", "첫 연구"],
+  rank: ["#", "#"], model: ["model", "모델"], accuracy: ["accuracy", "정확도"],
+  interval: ["95 % interval", "95 % 구간"], groups: ["group", "묶음"],
+  public: ["public", "공개"], private: ["private", "비공개"], macro_f1: ["macro-F1", "매크로 F1"],
+  p: ["p to best", "1위와의 p"], speed: ["questions/s", "문항/초"], memory: ["GiB", "GiB"],
+  parameters: ["weights", "가중치"], licence: ["licence", "라이선스"],
+  published: ["published", "발표된 점수"], ece: ["calibration error", "보정 오차"],
+  tuned: ["tuned", "미세조정"], failed: ["not scored", "채점 안 됨"],
+  baseline: ["baseline", "기준선"], validation: ["validation", "검증"],
+  no_key: [
+    "The key of this exam is not known: models can be compared, but not scored.",
+    "이 시험의 정답을 모릅니다. 모델을 비교할 수는 있지만 점수는 매길 수 없습니다.",
+  ],
+  board_note: [
+    "Models that share a letter are not told apart: paired McNemar tests, Holm's adjustment over all pairs, 5 %. Intervals count the questions of one passage together (Student's t). Sort by any column; the bars share one axis.",
+    "같은 글자를 나눠 가진 모델은 우열을 가릴 수 없습니다(짝지은 McNemar 검정, 모든 쌍에 Holm 보정, 5 %). 구간은 같은 지문의 문항을 묶어 계산합니다(Student t). 어느 열로든 정렬할 수 있고, 막대는 같은 축을 씁니다.",
+  ],
+  every_pair: ["Every pair of models: adjusted p", "모든 모델 쌍의 보정된 p"],
+  parts_note: ["By subject and source, with intervals", "과목과 출처별 정확도와 구간"],
+  vs_size: ["Accuracy against size", "정확도와 크기"],
+  vs_speed: ["Accuracy against speed", "정확도와 속도"],
+  vs_memory: ["Accuracy against memory", "정확도와 메모리"],
+  vs_halves: ["Public against private", "공개와 비공개"],
+  x_size: ["weights", "가중치 수"], x_speed: ["questions a second", "초당 문항"],
+  x_memory: ["peak memory, GiB", "최대 메모리, GiB"],
+  x_public: ["public accuracy", "공개 정확도"], y_private: ["private accuracy", "비공개 정확도"],
+  chance: ["chance", "우연"], limit: [(g) => `card: ${g} GiB`, (g) => `카드: ${g} GiB`],
+  plot_note: [
+    "Whiskers: 95 % interval. Axes of size, speed and memory are logarithmic.",
+    "수염은 95 % 구간입니다. 크기, 속도, 메모리 축은 로그입니다.",
+  ],
+  halves_note: [
+    "Shaded: where 95 % of models fall if both halves are equally hard and questions independent. Outside it, a model may owe its public score to the public half.",
+    "색칠한 곳: 두 절반의 난이도가 같고 문항이 독립이면 95 %의 모델이 놓이는 범위입니다. 밖에 있으면 공개 점수가 공개 절반 덕일 수 있습니다.",
+  ],
+  calibration: ["Calibration: stated probability against share right", "보정: 말한 확률과 맞힌 비율"],
+  calibration_note: [
+    "A point below the diagonal: surer than right. Size of a dot: number of questions.",
+    "대각선 아래의 점은 맞힌 것보다 더 확신했다는 뜻입니다. 점의 크기는 문항 수입니다.",
+  ],
+  positions: ["Position of the answer: key and model", "답의 위치: 정답과 모델"],
+  positions_note: [
+    "Outlined: how often each choice is right. Filled: how often the model takes it.",
+    "테두리: 각 선택지가 정답인 횟수. 채움: 모델이 고른 횟수.",
+  ],
+  right_share: ["right", "맞힘"], ece_short: ["error", "오차"],
+  choice: ["choice", "선택지"],
+  kind_tuning: ["Tuning", "미세조정"], kind_kowiki: ["Korean Wikipedia", "한국어 위키백과"],
+  kind_retrieval: ["Retrieval", "검색"],
+  versus: [(a, b) => `${a} against ${b}`, (a, b) => `${a} · 비교 ${b}`],
+  all_questions: ["all", "전체"], gain_points: ["points", "점"],
+  effects_note: [
+    "Paired by question; 95 % intervals, questions of one passage counted together. An interval that holds 0 may be chance.",
+    "문항별로 짝지은 차이와 95 % 구간(같은 지문의 문항을 묶음)입니다. 0을 품은 구간은 우연일 수 있습니다.",
+  ],
+  loss: ["Training loss", "학습 손실"], x_step: ["step", "단계"],
+  validation_accuracy: ["Validation accuracy", "검증 정확도"], best_step: ["best", "최고"],
+  before: ["before", "전"], after: ["after", "후"], points: ["points", "점"], part: ["questions", "문항"],
+  test: ["test", "시험"],
+  tuning_facts: [
+    (t) => `${short(t.trainable_parameters)} trained weights, ${t.steps ?? "?"} steps, ${fixed((t.training_seconds ?? 0) / 60, 1)} min`,
+    (t) => `학습된 가중치 ${short(t.trainable_parameters)}, ${t.steps ?? "?"}단계, ${fixed((t.training_seconds ?? 0) / 60, 1)}분`,
+  ],
+  search: ["search", "검색"], subject: ["subject", "과목"], source: ["source", "출처"],
+  half: ["half", "절반"], any: ["any", "모두"], of_model: ["model", "모델"],
+  outcome: ["outcome", "결과"], right: ["right", "맞음"], wrong: ["wrong", "틀림"],
+  all_right: ["all models right", "모두 맞힘"], none_right: ["no model right", "모두 틀림"],
+  disagree: ["models disagree", "모델이 엇갈림"], differs: ["answers unlike", "답이 다른 모델"],
+  nobody: ["–", "–"],
+  margin: [(v) => `margin up to ${percent(v / 1000, 0)}`, (v) => `차이 ${percent(v / 1000, 0)} 이하`],
+  found: [(n, of) => `${n} of ${of} questions`, (n, of) => `${of}문항 중 ${n}문항`],
+  more: [(n) => `Show ${n} more`, (n) => `${n}개 더 보기`],
+  reset: ["Clear", "지우기"],
+  choose: ["Choose a question to see its passage and what each model makes of it.",
+    "문항을 고르면 지문과 각 모델의 확률이 보입니다."],
+  passage: ["Passage", "지문"], plus: ["Given", "보기"], key: ["key", "정답"],
+  takes: ["answer", "답"], mean: ["mean of models", "모델 평균"],
+  previous: ["Previous", "이전"], next: ["Next", "다음"], link: ["Link to this question", "이 문항의 링크"],
+  same_passage: ["On the same passage", "같은 지문의 문항"],
+  retrieved: [(m) => `Retrieved for ${m}`, (m) => `${m}에 검색된 글`],
+  provenance: ["Where it comes from", "출처"],
+  not_found: ["No question of that name is in this report.", "이 보고서에 그런 문항이 없습니다."],
+  bars_note: ["Probability of each choice by model; the answer taken in bold.", "모델별 선택지 확률. 고른 답은 굵게."],
+  candidates: ["Ten candidates", "후보 열 개"],
+  candidates_note: [
+    "Published: accuracy on 434 public and 435 private questions, and standard errors (z, unpaired, both halves together) below the first row; above 2 is more than chance would do. Measured: this report's runs.",
+    "발표: 공개 434문항과 비공개 435문항의 정확도, 첫 행과의 차이를 표준오차로 나눈 값(z, 짝짓지 않음, 두 절반 합침). 2가 넘으면 우연 이상입니다. 측정: 이 보고서의 실행.",
+  ],
+  measured: ["measured", "측정"], not_measured: ["not measured here", "여기서 측정 안 함"],
+  z: ["z", "z"],
+  kobest: ["KoBEST, macro-F1 by shots", "KoBEST, 예시 수별 매크로 F1"],
+  kobest_note: [
+    "Published with the prompts of an older harness; rows measured here use today's, so compare within a block only. Means are computed here.",
+    "발표된 점수는 옛 하니스의 프롬프트를 씁니다. 여기서 측정한 행은 지금의 프롬프트를 쓰므로 같은 묶음 안에서만 비교하세요. 평균은 여기서 계산합니다.",
+  ],
+  average: ["mean", "평균"], shots: [(n) => `${n}-shot`, (n) => `${n}-shot`],
+  foot: [
+    (v) => `Made by ./run.sh report, version ${v}. This file asks nothing of any network.`,
+    (v) => `./run.sh report, 버전 ${v}. 이 파일은 네트워크를 쓰지 않습니다.`,
+  ],
+  unreadable: [
+    "This browser cannot unpack the data of this page; use one from 2023 or later.",
+    "이 브라우저는 이 페이지의 자료를 풀 수 없습니다. 2023년 이후의 브라우저를 쓰세요.",
+  ],
+};
+
+let language = "en";
+
+function t(name, ...values) {
+  const label = LABELS[name][language === "ko" ? 1 : 0];
+  return typeof label === "function" ? label(...values) : label;
+}
