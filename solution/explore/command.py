@@ -87,8 +87,11 @@ def _keep_key(key: Key, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_exam(folder / "exam.csv", key.questions)
     ids = [question.id for question in key.questions]
-    answers, usage = (dict(zip(ids, own, strict=True)) for own in (key.answers, key.usage))
-    write_solution(folder / "solution.csv", Solution(answers, usage))
+    solution = Solution(
+        answers=dict(zip(ids, key.answers, strict=True)),
+        usage=dict(zip(ids, key.usage, strict=True)),
+    )
+    write_solution(folder / "solution.csv", solution)
 
 
 def _keep_figures(outcome: Outcome, key: Key, folder: Path) -> None:

@@ -68,7 +68,7 @@ def _name(entries: Sequence[Entry]) -> str:
 
 
 def _judge(value: Value, key: Key, entries: Sequence[Entry]) -> None:
-    """Add what only a key can tell: scores, intervals, groups of equals, calibration, effects."""
+    """Add what only a key can tell: scores, groups of equals, calibration, effects."""
     subjects, sources = ([getattr(q, name) for q in key.questions] for name in SPLITS)
     credits, right = [], []
     for entry, model in zip(entries, value["models"], strict=True):
@@ -76,7 +76,7 @@ def _judge(value: Value, key: Key, entries: Sequence[Entry]) -> None:
         credit = credits_of(key, guesses)
         credits.append(credit)
         right.append([one == 1 for one in credit])
-        model |= _rounded(figures(key, guesses))
+        model.update(_rounded(figures(key, guesses)))
         model["by_subject"] = _parts(credit, subjects, key.groups)
         model["by_source"] = _parts(credit, sources, key.groups)
         model["calibration"], model["ece"] = _calibration(entry, right[-1])
@@ -162,12 +162,13 @@ def _calibration(entry: Entry, right: Sequence[bool]) -> tuple[list[list[float]]
     for one, good in zip(entry.scored, right, strict=True):
         sure = max(one.probability)
         bins[min(int(sure * BINS), BINS - 1)].append((sure, good))
-    rows, error = [], 0.0
+    rows: list[list[float]] = []
+    error = 0.0
     for own in bins:
-        sure, good = (math.fsum(values) for values in zip(*own, strict=True)) if own else (0, 0)
-        error += abs(sure - good)
+        sure, hits = math.fsum(p for p, _ in own), sum(good for _, good in own)
+        error += abs(sure - hits)
         count = max(1, len(own))
-        rows.append([len(own), round(sure / count, DIGITS), round(good / count, DIGITS)])
+        rows.append([len(own), round(sure / count, DIGITS), round(hits / count, DIGITS)])
     return rows, round(error / len(right), DIGITS)
 
 

@@ -29,9 +29,7 @@ def report(named: Sequence[Path], out: Path | None, memory_limit: float) -> str:
         raise UserError(f"{missing[0]}: not there. Give a folder under runs/.")
     place = out or OUT
     if place.is_dir():
-        raise UserError(
-            f"{place}: is a folder. Give --out a file, such as {place}/report.html."
-        )
+        raise UserError(f"{place}: is a folder. Give --out a file in it.")
     results = [path for path in named if path.suffix == ".json"]
     if not named:
         results = sorted(HARNESS.rglob("results*.json"))

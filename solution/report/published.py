@@ -25,7 +25,7 @@ def candidates(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         measured = [
             i for i, e in enumerate(entries) if row["model"] in (e.name, e.reference["model"])
         ]
-        value = {
+        value: dict[str, Any] = {
             "model": row["model"],
             "public": scores[0],
             "private": scores[1],
@@ -35,8 +35,8 @@ def candidates(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         }
         rows.append(value)
     rows.sort(key=lambda row: -row["public"])
-    for row in rows:
-        row["z"] = round(_z(rows[0], row), 2)
+    for value in rows:
+        value["z"] = round(_z(rows[0], value), 2)
     return rows
 
 
@@ -79,7 +79,7 @@ def _z(first: dict[str, Any], second: dict[str, Any]) -> float:
         for row in (first, second)
     ]
     spread = math.sqrt(sum(share * (1 - share) / count for share in shares))
-    return (shares[0] - shares[1]) / spread
+    return float((shares[0] - shares[1]) / spread)
 
 
 HALVES = ("public", "private")

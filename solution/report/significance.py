@@ -48,7 +48,7 @@ def letters(count: int, p_values: dict[Pair, float]) -> list[str]:
             else:
                 split.append(column)
         columns = _absorbed(split)
-    columns.sort(key=lambda column: sorted(column))
+    columns.sort(key=sorted)
     return [
         "".join(_letter(number) for number, column in enumerate(columns) if model in column)
         for model in range(count)

@@ -17,18 +17,18 @@ function accuracyAgainst(board, field, name, { limit } = {}) {
   });
   if (limit) {
     const x = frame.X(limit);
-    frame.svg.append(
+    add(frame.svg, 
       s("rect", { class: "beyond", x, y: frame.top, width: frame.right - x, height: frame.bottom - frame.top }),
       s("line", { class: "limit", x1: x, x2: x, y1: frame.top, y2: frame.bottom }),
       s("text", { class: "limit", x: x - 5, y: frame.top + 9, "text-anchor": "end" }, t("limit", limit)));
   }
   if (random) {
     const y = frame.Y(random.accuracy);
-    frame.svg.append(
+    add(frame.svg, 
       s("line", { class: "chance", x1: frame.left, x2: frame.right, y1: y, y2: y }),
-      s("text", { class: "chance", x: frame.left + 3, y: y - 4 }, t("chance")));
+      s("text", { class: "chance", x: frame.right, y: y + 13, "text-anchor": "end" }, t("chance")));
   }
-  frame.svg.append(named(frame, models.map((m) => ({
+  add(frame.svg, named(frame, models.map((m) => ({
     x: m[field], y: m.accuracy, low: m.ci_low, high: m.ci_high, name: m.name, kind: m.kind,
     hint: `${m.name}: ${fixed(m.accuracy)} (${fixed(m.ci_low, 3)}–${fixed(m.ci_high, 3)}), ${short(m[field])}`,
   }))));
@@ -49,7 +49,7 @@ function publicPrivate(board) {
   const steps = Array.from({ length: 61 }, (_, i) => domain[0] + ((domain[1] - domain[0]) * i) / 60);
   const inside = (v) => Math.min(domain[1], Math.max(domain[0], v));
   const band = [...steps.map((p) => [p, inside(p + reach(p))]), ...steps.reverse().map((p) => [p, inside(p - reach(p))])];
-  frame.svg.append(
+  add(frame.svg, 
     s("path", { class: "band", d: `${path(band, frame.X, frame.Y)}z` }),
     s("path", { class: "chance", d: path([[domain[0], domain[0]], [domain[1], domain[1]]], frame.X, frame.Y) }),
     named(frame, models.map((m) => ({
@@ -66,7 +66,7 @@ function calibrationOf(model) {
   });
   const rows = model.calibration.filter(([count]) => count > 0);
   const most = Math.max(...rows.map(([count]) => count));
-  frame.svg.append(
+  add(frame.svg, 
     s("path", { class: "chance", d: path([[0, 0], [1, 1]], frame.X, frame.Y) }),
     s("path", { class: "line", d: path(rows.map((r) => [r[1], r[2]]), frame.X, frame.Y) }),
     rows.map(([count, sure, right]) => s("circle", {
@@ -88,7 +88,7 @@ function positionsOf(model, key) {
     class: name, x: frame.X(index + 1) - (wide * part) / 2, width: wide * part,
     y: frame.Y(value), height: frame.bottom - frame.Y(value),
   });
-  frame.svg.append(
+  add(frame.svg, 
     model.positions.map((value, i) => bar(value, i, 0.5, `bar ${model.kind}`)),
     (key ?? []).map((value, i) => bar(value, i, 0.82, "outline")));
   return multiple(model, frame.svg);

@@ -13,6 +13,8 @@ function fill(node, attributes, children) {
   return node;
 }
 
+const add = (node, ...children) => fill(node, {}, children);
+
 const h = (tag, attributes, ...children) =>
   fill(document.createElement(tag), attributes, children);
 

@@ -6,7 +6,7 @@ const LABELS = {
   skip: ["To the leaderboard", "순위표로"],
   theme: ["Dark", "어둡게"], theme_light: ["Light", "밝게"],
   language: ["한국어", "English"],
-  exam: ["Exam", "시험"],
+  exam: ["exam", "시험"],
   summary: [
     (b) => `${b.questions.length} questions on ${b.groups} passages, ${b.models.length} models`,
     (b) => `지문 ${b.groups}개, ${b.questions.length}문항, 모델 ${b.models.length}개`,
@@ -99,10 +99,11 @@ const LABELS = {
   bars_note: ["Probability of each choice by model; the answer taken in bold.", "모델별 선택지 확률. 고른 답은 굵게."],
   candidates: ["Ten candidates", "후보 열 개"],
   candidates_note: [
-    "Published: accuracy on 434 public and 435 private questions, and standard errors (z, unpaired, both halves together) below the first row; above 2 is more than chance would do. Measured: this report's runs.",
-    "발표: 공개 434문항과 비공개 435문항의 정확도, 첫 행과의 차이를 표준오차로 나눈 값(z, 짝짓지 않음, 두 절반 합침). 2가 넘으면 우연 이상입니다. 측정: 이 보고서의 실행.",
+    "Published: accuracy on 434 public and 435 private questions, and standard errors (z, unpaired, both halves together) below the first row; shaded where that may be chance.",
+    "발표: 공개 434문항과 비공개 435문항의 정확도, 첫 행과의 차이를 표준오차로 나눈 값(z, 짝짓지 않음, 두 절반 합침). 우연일 수 있는 칸은 색칠했습니다.",
   ],
-  measured: ["measured", "측정"], not_measured: ["not measured here", "여기서 측정 안 함"],
+  measured: ["measured", "측정"], not_measured: ["–", "–"],
+  none_measured: ["None of the ten was run here.", "열 개 가운데 여기서 실행한 것은 없습니다."],
   z: ["z", "z"],
   kobest: ["KoBEST, macro-F1 by shots", "KoBEST, 예시 수별 매크로 F1"],
   kobest_note: [

@@ -72,7 +72,7 @@ function leaderboardTable(board) {
     const text = h("span", {}, c.label);
     return h("th", { scope: "col", class: c.text ? "text" : "", "aria-sort": c.value ? state : null },
       c.value ? h("button", { "data-sort": c.name, onclick: () => sortBy(board, c) }, text,
-        h("span", { class: "arrow", "aria-hidden": "true" }, own ? (order.descending ? "↓" : "↑") : "")) : text);
+        h("span", { class: "arrow", "aria-hidden": "true" }, own ? (order.descending ? "\u00a0↓" : "\u00a0↑") : "")) : text);
   });
   const row = (model, kind) => h("tr", { class: kind }, columns.map((c, i) =>
     i === 0 ? h("th", { scope: "row" }, c.cell(model))

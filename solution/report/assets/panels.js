@@ -73,11 +73,11 @@ function lossPlot(tuning) {
     return [step, near.reduce((sum, [, loss]) => sum + loss, 0) / near.length];
   });
   const frame = plot({
-    title: t("loss"), height: 230,
+    title: t("loss"), height: 220,
     x: { domain: [0, rows[rows.length - 1][0]], label: t("x_step") },
     y: { domain: span(rows.map(([, loss]) => loss)), format: asTick },
   });
-  frame.svg.append(
+  add(frame.svg, 
     s("path", { class: "line faint", d: path(rows, frame.X, frame.Y) }),
     s("path", { class: "line", d: path(smooth, frame.X, frame.Y) }));
   return figure(t("loss"), frame.svg);
@@ -87,17 +87,17 @@ function validationPlot(tuning) {
   const rows = tuning.validation, before = tuning.before.validation;
   const all = before === null || before === undefined ? rows : [[0, before], ...rows];
   const frame = plot({
-    title: t("validation_accuracy"), height: 230,
+    title: t("validation_accuracy"), height: 220,
     x: { domain: [0, rows[rows.length - 1][0]], label: t("x_step") },
     y: { domain: span(all.map(([, value]) => value), { least: 0.01, within: [0, 1] }), format: asTick },
   });
   const best = rows.find(([step]) => step === tuning.best_step);
-  frame.svg.append(s("path", { class: "line", d: path(all, frame.X, frame.Y) }),
+  add(frame.svg, s("path", { class: "line", d: path(all, frame.X, frame.Y) }),
     all.map(([step, value]) => s("circle", { class: "mark", cx: frame.X(step), cy: frame.Y(value), r: 2.8 },
       s("title", {}, `${step}: ${fixed(value)}`))));
   if (best) {
     const x = frame.X(best[0]), y = frame.Y(best[1]);
-    frame.svg.append(mark("tuned", x, y, 5), s("text", { class: "label", x: Math.min(x, frame.right - 40), y: y - 11, "text-anchor": "middle" },
+    add(frame.svg, mark("tuned", x, y, 5), s("text", { class: "label", x: Math.min(x, frame.right - 40), y: y - 11, "text-anchor": "middle" },
       `${t("best_step")} ${fixed(best[1], 3)}`));
   }
   return figure(t("validation_accuracy"), frame.svg);

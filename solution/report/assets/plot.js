@@ -42,7 +42,7 @@ function logSpan(values) {
   return [low / 1.6, high * 1.6];
 }
 
-function plot({ width = 380, height = 290, x, y, title, small = false }) {
+function plot({ width = 310, height = 250, x, y, title, small = false }) {
   const left = small ? 26 : LEFT, bottom = small ? 22 : BOTTOM, right = small ? 6 : RIGHT;
   const top = small ? 6 : TOP;
   const X = scale(...x.domain, left, width - right, x.log);

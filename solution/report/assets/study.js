@@ -2,7 +2,9 @@
 
 function candidatesTable() {
   const runs = report.boards.flatMap((board) => board.models.map((m) => ({ ...m, exam: board.name })));
+  const any = runs.some((m) => report.candidates.some((row) => row.runs.includes(m.run)));
   const cell = (row) => {
+    if (!any) return null;
     const own = runs.filter((m) => row.runs.includes(m.run) && m.accuracy !== undefined);
     if (own.length === 0) return h("td", { colspan: 3, class: "quiet text" }, t("not_measured"));
     const list = (value) => h("td", {}, own.map((m) => h("div", {}, value(m))));
@@ -14,8 +16,8 @@ function candidatesTable() {
   const group = (name, columns) => h("th", { scope: "colgroup", colspan: columns, class: "over" }, t(name));
   return h("table", { class: "numbers" },
     h("thead", {},
-      h("tr", {}, h("td", {}), group("published", 3), group("measured", 3)),
-      h("tr", {}, ["model", "public", "private", "z", "public", "private", "exam"].map((name, i) =>
+      h("tr", {}, h("td", {}), group("published", 3), any ? group("measured", 3) : null),
+      h("tr", {}, ["model", "public", "private", "z", ...(any ? ["public", "private", "exam"] : [])].map((name, i) =>
         h("th", { scope: "col", class: i % 6 ? "" : "text" }, t(name))))),
     h("tbody", {}, report.candidates.map((row) => h("tr", {},
       h("th", { scope: "row" }, row.model), score(row.public, row.questions[0]), score(row.private, row.questions[1]),
@@ -48,9 +50,10 @@ function average(values) {
 
 function studySection() {
   const source = report.candidates[0]?.source;
+  const none = report.candidates.every((row) => row.runs.length === 0);
   return section("study",
     h("h3", {}, t("candidates")), scroller(t("candidates"), candidatesTable()),
-    h("p", { class: "note" }, t("candidates_note"), source ? ` (${source})` : ""),
+    h("p", { class: "note" }, t("candidates_note"), none ? ` ${t("none_measured")}` : "", source ? ` (${source})` : ""),
     h("h3", {}, t("kobest")), scroller(t("kobest"), kobestTable()),
     h("p", { class: "note" }, t("kobest_note")));
 }
