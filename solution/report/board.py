@@ -33,8 +33,12 @@ def boards(entries: Sequence[Entry], failed: Sequence[Failure]) -> list[Value]:
 
 
 def _board(entries: Sequence[Entry], failed: Sequence[Failure]) -> Value:
+    """The best run first."""
     first = max(entries, key=lambda entry: sum(q.answer is not None for q in entry.questions))
     questions, usage = first.questions, first.usage
+    known = all(q.answer is not None for q in questions)
+    if known:
+        entries = sorted(entries, key=lambda entry: -_right(entry, questions))
     groups = passage_groups(questions)
     value = {
         "name": _name(entries),
@@ -51,13 +55,17 @@ def _board(entries: Sequence[Entry], failed: Sequence[Failure]) -> Value:
         "baselines": [],
         "effects": [],
         "pairs": [],
-        "known": all(q.answer is not None for q in questions),
+        "known": known,
     }
-    if value["known"]:
+    if known:
         answers = [q.answer for q in questions if q.answer is not None]
         halves = [usage[q.id] for q in questions]
         _judge(value, Key(Path(value["name"]), questions, answers, halves, groups), entries)
     return value
+
+
+def _right(entry: Entry, questions: Sequence[Question]) -> int:
+    return sum(one.answer == q.answer for one, q in zip(entry.scored, questions, strict=True))
 
 
 def _name(entries: Sequence[Entry]) -> str:
@@ -80,13 +88,10 @@ def _judge(value: Value, key: Key, entries: Sequence[Entry]) -> None:
         model["by_subject"] = _parts(credit, subjects, key.groups)
         model["by_source"] = _parts(credit, sources, key.groups)
         model["calibration"], model["ece"] = _calibration(entry, right[-1])
-    order = sorted(range(len(entries)), key=lambda i: -value["models"][i]["accuracy"])
-    pairs = all_pairs([right[i] for i in order])
-    for place, letter in zip(order, letters(len(order), pairs), strict=True):
-        value["models"][place]["letters"] = letter
-    value["pairs"] = [
-        [order[a], order[b], round(p_value, DIGITS)] for (a, b), p_value in pairs.items()
-    ]
+    pairs = all_pairs(right)
+    for model, letter in zip(value["models"], letters(len(right), pairs), strict=True):
+        model["letters"] = letter
+    value["pairs"] = [[a, b, round(p_value, DIGITS)] for (a, b), p_value in pairs.items()]
     value["positions"] = _histogram(key.answers)
     value["baselines"] = [
         {"name": name, **_rounded(figures(key, guesses))}

@@ -11,6 +11,7 @@ from solution.base import find
 from solution.report.runs import Entry
 
 CARD, HEADER_BYTES = "README.md", 8
+LONGEST_PATH = 250  # longer ones are errors of the operating system, and no folders of ours
 PACKED = {"U8", "I8", "I32"}  # several weights in one number, or scales: not to be counted
 
 
@@ -73,14 +74,18 @@ def _published(board: dict[str, str]) -> list[float] | None:
 
 def _local_parameters(reference: dict[str, Any]) -> int | None:
     """Weights of a local model by the headers of its safetensors files; None where unknown."""
-    folder = find(str(reference.get("model")))
-    total = 0
-    for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
+    folder, total = _local_folder(reference), 0
+    for path in sorted(folder.glob("*.safetensors")) if folder else []:
         tensors = _header(path)
         if any(tensor["dtype"] in PACKED for tensor in tensors):
             return None
         total += sum(math.prod(tensor["shape"]) for tensor in tensors)
     return total or None
+
+
+def _local_folder(reference: dict[str, Any]) -> Path | None:
+    folder = find(str(reference.get("model", ""))[:LONGEST_PATH])
+    return folder if folder.is_dir() else None
 
 
 def _header(path: Path) -> list[dict[str, Any]]:
@@ -98,8 +103,9 @@ def _header(path: Path) -> list[dict[str, Any]]:
 
 def _licence(reference: dict[str, Any]) -> str | None:
     """What the model card in a local folder says in its head."""
-    card = find(str(reference.get("model"))) / CARD
-    if not card.is_file():
+    folder = _local_folder(reference)
+    card = folder / CARD if folder else None
+    if card is None or not card.is_file():
         return None
     head = card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0]
     for line in head.splitlines():

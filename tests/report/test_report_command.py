@@ -31,8 +31,8 @@ def test_runs_on_one_exam_share_one_board_with_their_scores(bench):
     data, said = made(bench)
     assert "3 runs on 1 exam" in said
     (board,) = data["boards"]
-    assert [m["name"] for m in board["models"]] == ["strong", "weak", "made"]
-    strong, weak, tuned = board["models"]
+    assert [m["name"] for m in board["models"]] == ["made", "strong", "weak"]  # best first
+    tuned, strong, weak = board["models"]
     share = sum(a == q.answer for a, q in zip(strong["answers"], questions, strict=True)) / 60
     assert strong["accuracy"] == pytest.approx(share, abs=1e-5)
     assert strong["ci_low"] < share < strong["ci_high"]

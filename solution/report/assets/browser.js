@@ -58,12 +58,12 @@ function filters(board, update) {
   return h("form", { class: "filters", role: "search", "aria-label": t("questions"), onsubmit: (event) => event.preventDefault() },
     h("label", { class: "field grow" }, h("span", {}, t("search")),
       h("input", { type: "search", id: "search", value: wanted.text, autocomplete: "off", oninput: (event) => set("text")(event.target.value) })),
-    board.subjects.length ? select(t("subject"), list(board.subjects), wanted.subject, set("subject")) : null,
-    board.sources.length > 1 ? select(t("source"), list(board.sources), wanted.source, set("source")) : null,
-    select(t("half"), list([t("public"), t("private")]), wanted.half, set("half")),
-    select(t("of_model"), models, wanted.model, set("model")),
-    select(t("outcome"), [any, ...outcomes.map((o) => [o, t(o)])], wanted.outcome, set("outcome")),
-    select(t("differs"), [["", t("nobody")], ...models], wanted.other, set("other")),
+    board.subjects.length ? select("subject", list(board.subjects), wanted.subject, set("subject")) : null,
+    board.sources.length > 1 ? select("source", list(board.sources), wanted.source, set("source")) : null,
+    select("half", list([t("public"), t("private")]), wanted.half, set("half")),
+    select("of_model", models, wanted.model, set("model")),
+    select("outcome", [any, ...outcomes.map((o) => [o, t(o)])], wanted.outcome, set("outcome")),
+    select("differs", [["", t("nobody")], ...models], wanted.other, set("other")),
     h("label", { class: "field" }, name, margin),
     h("button", { type: "reset", class: "plain", onclick: () => { wanted = nothing(); redraw("questions"); } }, t("reset")));
 }

@@ -54,10 +54,10 @@ function option(value, label, chosen) {
   return h("option", { value, selected: value === chosen }, cut(label, 60));
 }
 
-function select(label, options, chosen, onchange) {
-  const box = h("select", { onchange: (event) => onchange(event.target.value) },
+function select(name, options, chosen, onchange) {
+  const box = h("select", { name, onchange: (event) => onchange(event.target.value) },
     options.map(([value, text]) => option(value, text, chosen)));
-  return h("label", { class: "field" }, h("span", {}, label), box);
+  return h("label", { class: "field" }, h("span", {}, t(name)), box);
 }
 
 // A box that scrolls sideways within the page, reachable by keyboard.

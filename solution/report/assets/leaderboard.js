@@ -39,12 +39,8 @@ function intervalCell(model, axis) {
 }
 
 function toBest(board, model) {
-  const index = board.models.indexOf(model), best = bestOf(board);
-  const pair = board.pairs.find(([a, b]) => (a === best && b === index) || (a === index && b === best));
-  return pair?.[2];
+  return board.pairs.find(([a, b]) => a === 0 && board.models[b] === model)?.[2];
 }
-
-const bestOf = (board) => board.pairs[0]?.[0];
 
 function bestCell(board, model) {
   const value = toBest(board, model);
@@ -97,7 +93,7 @@ function sortBy(board, column) {
 }
 
 function pairsTable(board) {
-  const names = [...board.models.keys()].sort((a, b) => board.models[b].accuracy - board.models[a].accuracy);
+  const names = [...board.models.keys()];
   const value = (a, b) => board.pairs.find(([x, y]) => (x === a && y === b) || (x === b && y === a))?.[2];
   const cell = (a, b) => {
     const p = value(a, b);

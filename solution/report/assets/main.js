@@ -47,7 +47,7 @@ function header(board) {
         } }, t("theme")))),
     h("div", { class: "title" }, h("h1", {}, t("title")),
       said(`${cut(board.name, 80)}: ${t("summary", board)}; ${t("halves", ...halves)}`, "p", { class: "lead" }),
-      exams.length > 1 ? select(t("exam"), exams, String(current), (value) => { current = Number(value); wanted = nothing(); history.replaceState(null, "", "#leaderboard"); draw(); }) : null),
+      exams.length > 1 ? select("exam", exams, String(current), (value) => { current = Number(value); wanted = nothing(); history.replaceState(null, "", "#leaderboard"); draw(); }) : null),
   ];
 }
 

@@ -70,15 +70,16 @@ function lossPlot(tuning) {
   const rows = tuning.loss, reach = Math.max(1, Math.round(rows.length / 40));
   const smooth = rows.map(([step], i) => {
     const near = rows.slice(Math.max(0, i - reach), i + reach + 1);
-    return [step, near.reduce((sum, [, loss]) => sum + loss, 0) / near.length];
+    return [step, near.reduce((sum, [, loss]) => sum + Math.max(loss, 1e-6), 0) / near.length];
   });
+  const losses = rows.map(([, loss]) => Math.max(loss, 1e-6));
   const frame = plot({
     title: t("loss"), height: 220,
     x: { domain: [0, rows[rows.length - 1][0]], label: t("x_step") },
-    y: { domain: span(rows.map(([, loss]) => loss)), format: asTick },
+    y: { domain: [Math.min(...losses) / 1.1, Math.max(...losses) * 1.1], log: true, format: (v) => String(Number(v.toPrecision(2))) },
   });
   add(frame.svg, 
-    s("path", { class: "line faint", d: path(rows, frame.X, frame.Y) }),
+    s("path", { class: "line faint", d: path(rows.map(([step], i) => [step, losses[i]]), frame.X, frame.Y) }),
     s("path", { class: "line", d: path(smooth, frame.X, frame.Y) }));
   return figure(t("loss"), frame.svg);
 }
@@ -106,8 +107,8 @@ function validationPlot(tuning) {
 function gainsTable(tuning) {
   const flat = (at) => ({ validation: at.validation, ...at.test });
   const before = flat(tuning.before), after = flat(tuning.after);
-  const names = { overall: t("test"), public: t("public"), private: t("private"), validation: t("validation") };
-  const rows = Object.keys({ ...before, ...after }).filter((part) => (after[part] ?? null) !== null);
+  const names = { validation: t("validation"), overall: t("test"), public: t("public"), private: t("private") };
+  const rows = Object.keys({ ...names, ...after }).filter((part) => (after[part] ?? null) !== null);
   return h("table", { class: "numbers" },
     h("thead", {}, h("tr", {}, ["part", "before", "after", "points"].map((name) => h("th", { scope: "col" }, t(name))))),
     h("tbody", {}, rows.map((part) => h("tr", {},
