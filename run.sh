@@ -21,6 +21,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   harness     lm-evaluation-harness with this project's engine as model exam-qa
   export      a run's model merged into its base, as GGUF, or on the hub (private)
   submit      check, score, mix and remember submissions
+  report      one HTML page of finished runs, to be opened in a browser
   test        run the project's checks, or pytest alone with the arguments given
   help        this text
 

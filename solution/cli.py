@@ -107,6 +107,12 @@ def _harness(options: argparse.Namespace) -> None:
     run_harness(options.arguments)
 
 
+def _report(options: argparse.Namespace) -> None:
+    from solution.report import report
+
+    print(report(options.runs, options.out, options.memory_limit))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./run.sh",
@@ -187,6 +193,19 @@ def _parser() -> argparse.ArgumentParser:
 
     add_export(commands.add_parser("export", help="a run merged, as GGUF or on the hub"))
     add_submit(commands.add_parser("submit", help="check or score a submission"))
+    command = commands.add_parser("report", help="one HTML page of finished runs")
+    command.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders of runs (all under runs/)"
+    )
+    command.add_argument("--out", type=Path, help="file to write (runs/report.html)")
+    command.add_argument(
+        "--memory-limit",
+        type=float,
+        default=32.0,
+        metavar="GIB",
+        help="your card's memory (32)",
+    )
+    command.set_defaults(command=_report)
     return parser
 
 

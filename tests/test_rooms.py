@@ -92,6 +92,7 @@ HELP = [
     ["submit", "ensemble"],
     ["submit", "shakeup"],
     ["submit", "history"],
+    ["report"],
 ]
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from solution.base import UserError, atomic_write, find, write_json
-from solution.exam import Prompt, load_prompt
+from solution.exam import Prompt, Solution, load_prompt, write_exam, write_solution
 from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
 from solution.explore.candidates import Outcome, Watch, outcome_of
 from solution.explore.harness import write_harness
@@ -88,6 +88,7 @@ def _rank(
     """Score the candidates on one exam; the leaderboard is written after each."""
     jobs = (_job(plan, c, prompts[c.name], key, folder) for c in plan.candidates)
     outcomes: list[Outcome] = []
+    _keep_key(key, folder)
     live = Live(key)
     with live.shown():
         for job, outcome in outcomes_of(jobs, live.running):
@@ -100,6 +101,18 @@ def _rank(
                 page = TITLE + text(plan, key, rows, as_markdown=True)
                 partial.write_text(page, encoding="utf-8")
     return text(plan, key, rows), outcomes
+
+
+def _keep_key(key: Key, folder: Path) -> None:
+    """Put the exam and its key beside the runs: the report shows the questions as scored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_exam(folder / "exam.csv", key.questions)
+    ids = [question.id for question in key.questions]
+    solution = Solution(
+        answers=dict(zip(ids, key.answers, strict=True)),
+        usage=dict(zip(ids, key.usage, strict=True)),
+    )
+    write_solution(folder / "solution.csv", solution)
 
 
 @contextmanager

@@ -54,6 +54,8 @@ COLUMNS = (
     "cut_off",
     "refused",
     "fallback_rows",
+    "parameters",
+    "licence",
 )
 
 
@@ -107,7 +109,7 @@ def _baseline_rows(key: Key) -> list[Row]:
 
 
 def _row(candidate: Candidate, key: Key, outcome: Outcome | None) -> Row:
-    row: Row = {"model": candidate.name, "status": WAITING}
+    row: Row = {"model": candidate.name, "status": WAITING, "licence": candidate.licence}
     if candidate.published:
         row["published_public"] = candidate.published.public
         row["published_private"] = candidate.published.private

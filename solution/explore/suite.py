@@ -63,6 +63,8 @@ class Candidate(Entrant):
     """
 
     prompt: str | None = None
+    licence: str = ""
+    """What the model's page says of its terms; shown, never judged."""
     retrieve: Retrieve | None = None
     """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None

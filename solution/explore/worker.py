@@ -22,7 +22,7 @@ from solution.base import Run, UserError, open_run
 from solution.explore.generative import generate_in_parts
 from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.explore.parts import Log, score_in_parts
-from solution.models import load
+from solution.models import LoadedModel, load
 from solution.scoring import ScoreCache, trained_rows, write_predictions
 
 PARTS = "parts"
@@ -106,7 +106,7 @@ def _score_candidate(job: Job, log: Log) -> None:
     }
     write_predictions(run.work / PREDICTIONS, scored, produced_by)
     log("finished")
-    _publish(job, run, measured | {"device": loaded.device})
+    _publish(job, run, measured | _facts(loaded))
 
 
 def _model_inputs(job: Job) -> dict[str, Any]:
@@ -120,6 +120,11 @@ def _publish(job: Job, run: Run, measured: dict[str, Any]) -> None:
     (run.work / PARTS).rmdir()
     job.log.replace(run.work / "log.txt")
     run.publish(measured)
+
+
+def _facts(loaded: LoadedModel) -> dict[str, Any]:
+    """Of the model as loaded; weights packed in 4 bits are counted one by one."""
+    return {"device": loaded.device, "parameters": loaded.model.num_parameters()}
 
 
 if __name__ == "__main__":

@@ -104,7 +104,11 @@ def _finished(run: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _reference(recipe: dict[str, Any], adapter: Path, base: str | None) -> ModelReference:
-    plain = {"quantization": "none", "dtype": "float32", "max_length": None}
+    plain: dict[str, Any] = {
+        "quantization": "none",
+        "dtype": "float32",
+        "max_length": None,
+    }
     if not (adapter / WEIGHTS).is_file():  # every weight was tuned: a model of its own
         return ModelReference(model=str(adapter), **plain)
     own = ModelReference.model_validate(recipe["model"])

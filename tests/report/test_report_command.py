@@ -1,0 +1,160 @@
+import base64
+import gzip
+import json
+import re
+
+import pytest
+from made_runs import questions_of
+
+from solution.base import UserError
+from solution.report import report
+
+DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
+
+
+def data_of(page):
+    """What the page holds, unpacked as the browser does."""
+    packed = DATA.search(page.read_text(encoding="utf-8"))[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def made(bench, named=None, memory=32.0):
+    page = bench.root / "page.html"
+    said = report(named or [bench.root], page, memory)
+    return data_of(page), said
+
+
+def test_runs_on_one_exam_share_one_board_with_their_scores(bench):
+    questions = questions_of(60)
+    bench.explored(questions, {"weak": 0.3, "strong": 0.9})
+    bench.tuned(questions, 0.95, "strong")
+    data, said = made(bench)
+    assert "3 runs on 1 exam" in said
+    (board,) = data["boards"]
+    assert [m["name"] for m in board["models"]] == ["made", "strong", "weak"]  # best first
+    tuned, strong, weak = board["models"]
+    share = sum(a == q.answer for a, q in zip(strong["answers"], questions, strict=True)) / 60
+    assert strong["accuracy"] == pytest.approx(share, abs=1e-5)
+    assert strong["ci_low"] < share < strong["ci_high"]
+    assert set(strong["by_subject"]) == {"국어", "사회"}
+    assert not set(strong["letters"]) & set(weak["letters"])
+    assert tuned["kind"] == "tuned"
+    assert sum(row[0] for row in strong["calibration"]) == 60
+    assert len(board["texts"]) == 31  # thirty passages that two questions share, and no text
+
+
+def test_tuning_and_wiki_are_compared_with_what_they_began_from(bench):
+    questions = questions_of(60)
+    bench.explored(questions, {"base": 0.3, "base-wiki": 0.6})
+    bench.tuned(questions, 0.95, "base")
+    (board,) = made(bench)[0]["boards"]
+    names = [model["name"] for model in board["models"]]
+    found = {(e["kind"], names[e["of"]], names[e["versus"]]): e for e in board["effects"]}
+    assert set(found) == {("kowiki", "base-wiki", "base"), ("tuning", "made", "base")}
+    whole, *subjects = found["tuning", "made", "base"]["parts"]
+    assert 0 < whole["low"] < whole["gain"] < whole["high"]
+    assert [part["n"] for part in subjects] == [30, 30]
+
+
+def test_a_test_file_without_a_key_is_shown_unscored(bench):
+    bench.tuned(questions_of(20), 0.9, "base", known=False)
+    data, _ = made(bench)
+    (board,) = data["boards"]
+    assert not board["known"] and board["effects"] == [] and board["pairs"] == []
+    assert "accuracy" not in board["models"][0]
+    assert {question[5] for question in board["questions"]} == {0}
+    assert data["tunings"][0]["best_step"] == 30
+
+
+def test_other_exams_get_a_board_of_their_own(bench):
+    bench.explored(questions_of(20), {"one": 0.5})
+    bench.tuned(questions_of(24, seed=5), 0.9, "one")
+    data, _ = made(bench)
+    assert [len(board["questions"]) for board in data["boards"]] == [20, 24]
+
+
+def test_published_scores_and_failures_come_from_the_leaderboard(bench):
+    board = (
+        "model,status,published_public,published_private,licence\n"
+        "hub/one,scored,0.7,0.6,Apache-2.0\nhub/two,failed: gated,,,\n"
+    )
+    bench.explored(questions_of(20), {"hub/one": 0.5}, board)
+    (found,) = made(bench)[0]["boards"]
+    (model,) = found["models"]
+    assert (model["published"], model["licence"]) == ([0.7, 0.6], "Apache-2.0")
+    assert found["failed"] == [{"name": "hub/two", "reason": "failed: gated"}]
+
+
+def test_a_candidate_of_the_first_study_stands_beside_its_published_score(bench):
+    name = "unsloth/Qwen2.5-14B-bnb-4bit"
+    bench.explored(questions_of(20), {name: 0.5})
+    rows = {row["model"]: row for row in made(bench)[0]["candidates"]}
+    assert len(rows) == 10
+    assert len(rows[name]["runs"]) == 1
+    assert (rows[name]["public"], rows[name]["private"]) == (0.6889, 0.6621)
+
+
+def test_harness_results_stand_beside_the_published_kobest_rows(bench):
+    bench.explored(questions_of(20), {"one": 0.5})
+    results = bench.root / "results_1.json"
+    value = {
+        "model_name": "mine",
+        "results": {"kobest_copa": {"f1,none": 0.61}, "mmlu": {"acc,none": 0.4}},
+        "n-shot": {"kobest_copa": 5},
+    }
+    results.write_text(json.dumps(value), encoding="utf-8")
+    rows = made(bench, [bench.suite, results])[0]["kobest"]["rows"]
+    assert [row["model"] for row in rows if not row["measured"]] == [
+        "CoT-llama2-2k-7b",
+        "KoT-platypus2-7B",
+    ]
+    assert [row["cells"] for row in rows if row["measured"]] == [{"copa/5": 0.61}]
+
+
+def test_the_same_runs_give_the_same_bytes(bench):
+    bench.explored(questions_of(20), {"one": 0.5})
+    pages = [bench.root / name for name in ("a.html", "b.html")]
+    for page in pages:
+        report([bench.suite], page, 32.0)
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_runs_set_aside_or_half_made_are_passed_over(bench):
+    suite = bench.explored(questions_of(20), {"one": 0.5, "two": 0.5, "three": 0.5})
+    (suite / "two").rename(suite / "two.0123abcd")
+    (suite / "three").rename(suite / ".three.0123abcd.work")
+    (board,) = made(bench)[0]["boards"]
+    assert [model["name"] for model in board["models"]] == ["one"]
+
+
+@pytest.mark.parametrize("name", ["exam.csv", "one/metrics.json", "one/predictions.parquet"])
+def test_a_named_run_that_cannot_be_read_is_an_error_and_writes_nothing(bench, name):
+    suite = bench.explored(questions_of(20), {"one": 0.5})
+    (suite / name).write_text("damaged", encoding="utf-8")
+    with pytest.raises(UserError, match=name):
+        made(bench)
+    assert not (bench.root / "page.html").exists()
+
+
+def test_a_test_file_changed_since_its_tuning_is_an_error(bench):
+    bench.tuned(questions_of(20), 0.9, "base")
+    with (bench.root / "data" / "test.csv").open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+    with pytest.raises(UserError, match=r"test\.csv: has changed"):
+        made(bench)
+
+
+def test_a_folder_without_runs_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="holds no finished run"):
+        report([tmp_path], None, 32.0)
+
+
+def test_texts_of_users_stand_nowhere_in_the_html(bench):
+    text = "</script><script>alert(1)</script>"
+    first, *rest = questions_of(20)
+    hostile = [first.__class__(**{**vars(first), "paragraph": text, "question": text}), *rest]
+    bench.explored(tuple(hostile), {"one": 0.5})
+    page = bench.root / "page.html"
+    report([bench.suite], page, 32.0)
+    assert "alert(1)" not in page.read_text(encoding="utf-8")
+    assert data_of(page)["boards"][0]["questions"][0][2] == text
