@@ -16,6 +16,7 @@ from solution.scoring import Debias, Generation, orders_fault
 TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
 _NAME = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*")
+_OURS = "harness"  # the folder of results in lm-evaluation-harness's layout
 _TAKEN = (".csv", ".md", ".log", ".work", ".old", ".partial")
 
 
@@ -25,6 +26,8 @@ def _check_name(name: str) -> str:
             "a name may hold letters, digits and . _ - / only, no part may begin with a dot, "
             f"and it may not end in {', '.join(_TAKEN)}"
         )
+    if name.lower() == _OURS:
+        raise ValueError(f"{_OURS} is the folder of our own results; take another name")
     return name
 
 

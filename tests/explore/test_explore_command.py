@@ -61,7 +61,7 @@ def test_a_failed_candidates_status_gives_reason_and_remedy(first, name, parts):
 def test_a_failed_candidates_log_is_left_and_no_folder(first):
     log = (first.out / "crashed.failed.log").read_text()
     assert "Segmentation fault" in log and "dying.py" in log
-    assert {path.name for path in first.out.iterdir() if path.is_dir()} == {"a", "b"}
+    assert {path.name for path in first.out.iterdir() if path.is_dir()} == {"a", "b", "harness"}
 
 
 @pytest.mark.parametrize(
