@@ -44,8 +44,14 @@ def harness_tasks(name: str, shots: int, data: Path | None) -> list[Any]:
 @functools.cache
 def _manager() -> Any:
     """The harness's list of tasks, read once: thousands of files."""
+    import logging
+
+    import datasets
     from lm_eval.tasks import TaskManager
 
+    # A warning a task and a bar a reading of its rows would bury our own lines.
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
     return TaskManager()
 
 
