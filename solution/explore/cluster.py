@@ -36,9 +36,10 @@ def connected(address: str) -> Iterator[None]:
     variables = {"PYTHONPATH": PROJECT, "PYTHONSAFEPATH": "1"}
     # A cluster's workers know nothing of our shell, which may say where models come from.
     variables |= {name: value for name, value in os.environ.items() if name.startswith("HF_")}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     try:
         ray.init(
-            address=None if address == "local" else address,
+            address=address,
             runtime_env={"env_vars": variables},
             include_dashboard=False,
             log_to_driver=False,
