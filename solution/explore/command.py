@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,10 @@ def _keep_key(key: Key, folder: Path) -> None:
     """Put the exam and its key beside the runs: the report shows the questions as scored."""
     folder.mkdir(parents=True, exist_ok=True)
     write_exam(folder / "exam.csv", key.questions)
+    provenance = key.exam.with_name("provenance.parquet")
+    if provenance.is_file():
+        with atomic_write(folder / provenance.name) as partial:
+            shutil.copyfile(provenance, partial)
     ids = [question.id for question in key.questions]
     solution = Solution(
         answers=dict(zip(ids, key.answers, strict=True)),

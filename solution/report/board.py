@@ -46,12 +46,13 @@ def _board(entries: Sequence[Entry], failed: Sequence[Failure]) -> Value:
         "sources": _distinct(q.source for q in questions),
         "groups": len(set(groups)),
         **_asked(questions, usage),
-        "models": [_answers(entry) | facts_of(entry) for entry in entries],
+        "models": [_answers(one) | _retrieved(one) | facts_of(one) for one in entries],
         "failed": [
             {"name": one.name, "reason": one.reason}
             for one in failed
             if any(one.folder == entry.folder.parent for entry in entries)
         ],
+        "provenance": _provenance(entries, questions),
         "baselines": [],
         "effects": [],
         "pairs": [],
@@ -128,6 +129,17 @@ def _asked(questions: Sequence[Question], usage: dict[str, str]) -> Value:
         for q in questions
     ]
     return {"texts": list(texts), "questions": rows}
+
+
+def _retrieved(entry: Entry) -> Value:
+    """By the number of the question, what was put before it."""
+    found = {i: entry.retrieved.get(one.id) for i, one in enumerate(entry.scored)}
+    return {"retrieved": {i: passages for i, passages in found.items() if passages}}
+
+
+def _provenance(entries: Sequence[Entry], questions: Sequence[Question]) -> Value:
+    known = {id: facts for entry in entries for id, facts in entry.provenance.items()}
+    return {q.id: known[q.id] for q in questions if q.id in known}
 
 
 def _answers(entry: Entry) -> Value:

@@ -14,6 +14,7 @@ import yaml
 
 from solution.base import UserError, find, note, sha256_file
 from solution.exam import Question, halves, read_exam, read_solution, with_answers
+from solution.report.sources import Retrieved, read_provenance, read_retrieved
 from solution.scoring import Scored, read_predictions
 
 PREDICTIONS, METRICS, CONFIG, BOARD = (
@@ -43,6 +44,8 @@ class Entry:
     config: dict[str, Any]
     metrics: dict[str, Any]
     board: dict[str, str] = field(default_factory=dict)
+    retrieved: Retrieved = field(default_factory=dict)
+    provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def reference(self) -> dict[str, Any]:
@@ -121,6 +124,10 @@ def read_entry(folder: Path) -> Entry:
         config=config,
         metrics=metrics,
         board={} if tuned else _board(folder.parent).get(folder.name, {}),
+        retrieved=read_retrieved(folder),
+        provenance=read_provenance(
+            find(config["data"]["test"]).parent if tuned else folder.parent
+        ),
     )
 
 

@@ -158,3 +158,17 @@ def test_texts_of_users_stand_nowhere_in_the_html(bench):
     report([bench.suite], page, 32.0)
     assert "alert(1)" not in page.read_text(encoding="utf-8")
     assert data_of(page)["boards"][0]["questions"][0][2] == text
+
+
+def test_retrieved_passages_and_provenance_go_with_their_questions(bench):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    suite = bench.explored(questions_of(20), {"one": 0.5})
+    found = [{"id": "made-0003", "title": "제목", "text": "본문", "score": 2.5}]
+    parquet.write_table(pa.Table.from_pylist(found), suite / "one" / "retrieved.parquet")
+    origin = [{"id": "made-0003", "form": "who", "title": "글"}]
+    parquet.write_table(pa.Table.from_pylist(origin), suite / "provenance.parquet")
+    (board,) = made(bench)[0]["boards"]
+    assert board["models"][0]["retrieved"] == {"3": [["제목", "본문", 2.5]]}
+    assert board["provenance"] == {"made-0003": {"form": "who", "title": "글"}}
