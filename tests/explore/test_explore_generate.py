@@ -61,7 +61,7 @@ def a_job(embedded, model, place, generation=HOW, count=COUNT):
 def attempt(job):
     job.place.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as stream:
-        return worker.attempt(job, stream)
+        return worker.attempt(lambda log: worker._score_candidate(job, log), stream)
 
 
 def lines(job):
