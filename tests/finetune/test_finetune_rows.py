@@ -214,7 +214,7 @@ def test_rows_without_anything_to_learn_are_named():
         {"id": "masked", "input_ids": [1, 2, 3], "labels": [-100, -100, -100]},
         {"id": "first only", "input_ids": [1, 2], "labels": [1, -100]},
     ]
-    with pytest.raises(UserError, match="2 training rows have no token .*: masked, first"):
+    with pytest.raises(UserError, match=r"2 training rows have no token .*: masked, first"):
         ordered(rows, 2)
 
 
