@@ -10,8 +10,12 @@ function prepare(board) {
   let start = 0;
   board.starts = board.questions.map((q) => (start += q[4].length) - q[4].length);
   board.byId = new Map(board.questions.map((q, i) => [q[0], i]));
-  board.haystacks = board.questions.map(([id, text, question, plus, choices]) =>
-    [id, question, ...choices, board.texts[text], board.texts[plus]].join("\n").normalize("NFC").toLowerCase());
+}
+
+// Made when somebody first searches.
+function haystacks(board) {
+  return (board.haystacks ??= board.questions.map(([id, text, question, plus, choices]) =>
+    [id, question, ...choices, board.texts[text], board.texts[plus]].join("\n").normalize("NFC").toLowerCase()));
 }
 
 const chances = (board, model, i) =>
@@ -41,7 +45,7 @@ function matches(board) {
       (wanted.outcome === "" || OUTCOMES[wanted.outcome](board, i, model)) &&
       (!other || wanted.other === "" || other.answers[i] !== model.answers[i]) &&
       (wanted.margin >= 1000 || marginOf(board, model, i) <= wanted.margin) &&
-      words.every((word) => board.haystacks[i].includes(word));
+      words.every((word) => haystacks(board)[i].includes(word));
   };
   return [...board.questions.keys()].filter(fits);
 }
