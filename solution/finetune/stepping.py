@@ -51,15 +51,20 @@ class Steps:
         return math.ceil(len(self.rows) / self.size)
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        """The `rows` of this process and the count of tokens that the whole step learns."""
+        """The `rows` of this process, what the whole step learns, every process's `lengths`."""
         start = step * self.size
         chosen = self.rows.select(range(start, min(start + self.size, len(self.rows))))
         rows: list[Row] = list(chosen)
-        mine = share([len(row["input_ids"]) for row in rows], self.rank, self.processes)
+        lengths = [len(row["input_ids"]) for row in rows]
+        shares = [share(lengths, rank, self.processes) for rank in range(self.processes)]
         # A process without a row of its own computes one that teaches nothing, or the others
         # would wait for it for ever.
-        own = [rows[place] for place in mine] or [unlearnt(rows[0])]
-        return {"rows": own, "supervised": sum(supervised_tokens(row) for row in rows)}
+        own = [rows[place] for place in shares[self.rank]] or [unlearnt(rows[0])]
+        return {
+            "rows": own,
+            "supervised": sum(supervised_tokens(row) for row in rows),
+            "lengths": [[lengths[place] for place in places] for places in shares],
+        }
 
 
 @dataclass
@@ -112,7 +117,13 @@ class StepTrainer(SFTTrainer):  # type: ignore[misc]
         began = time.monotonic()
         rows, device = inputs["rows"], self.args.device
         lengths = [len(row["input_ids"]) for row in rows]
-        passes = (fill if self.packing else by_length)(lengths, self.budget)
+        way = fill if self.packing else by_length
+        passes = way(lengths, self.budget)
+        # TRL gathers its figures with every pass, so every process has to make as many.
+        most = max(len(way(others, self.budget)) for others in inputs["lengths"])
+        if len(passes) < most:
+            rows = [*rows, unlearnt(min(rows, key=lambda row: len(row["input_ids"])))]
+            passes = [[len(rows) - 1]] * (most - len(passes)) + passes
         count = torch.tensor(max(inputs["supervised"], 1), device=device)
         losses = []
         self.meter = Meter(tokens=sum(lengths), rows=len(rows), passes=len(passes))
