@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from solution.explore import mcnemar
+from solution.explore import holm, mcnemar
 
 LEVEL = 0.05
 Pair = tuple[int, int]
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """P-values of several tests at once, adjusted by Holm's step-down method (1979).
-
-    In the order given; each at most 1, and none smaller than that of a smaller p-value.
-    """
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    adjusted, highest = [0.0] * len(values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
-        adjusted[index] = highest
-    return adjusted
 
 
 def all_pairs(right: Sequence[Sequence[bool]]) -> dict[Pair, float]:
