@@ -58,7 +58,6 @@ CONSTANTS: dict[str, Any] = {
 KERNELS: dict[tuple[str, str], dict[str, Any]] = {
     ("rms_layernorm", "_rms_layernorm_forward"): {},
     ("rms_layernorm", "_rms_layernorm_backward"): {},
-    ("rope_embedding", "_rope_embedding"): {"BLOCK_SIZE": 64},
     ("rope_embedding", "_rope_embedding_QK"): {"BLOCK_SIZE": 64, "HEADS_Q": 8, "HEADS_K": 8},
     ("swiglu", "_fg_kernel"): {"BLOCK_SIZE": 1024},
     ("swiglu", "_DWf_DW_dfg_kernel"): {"BLOCK_SIZE": 1024},

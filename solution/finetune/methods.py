@@ -152,9 +152,12 @@ def _ia3(recipe: Recipe, model: Any) -> Any:
 
 def _compensate(recipe: Recipe, tuned: Any) -> None:
     """LoftQ: the first adapter makes up for what four bits lose of the weights."""
+    import torch
     from huggingface_hub import snapshot_download
     from peft import replace_lora_weights_loftq
 
+    if not torch.cuda.is_available():  # PEFT quantises on a card, whatever it is given
+        raise UserError("lora.init loftq: needs a CUDA card. Take lora.init default here.")
     local = find(recipe.model.model)
     if not local.is_dir():
         local = Path(snapshot_download(recipe.model.model, revision=recipe.model.revision))

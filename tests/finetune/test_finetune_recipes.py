@@ -22,7 +22,6 @@ VARIANTS = {
     "rslora": ("colam-13b", ["lora.rslora=true"]),
     "pissa": ("koalpaca-lora-5.8b", ["lora.init=pissa", "lora.dropout=0"]),
     "pissa-rslora": ("colam-13b", ["lora.init=pissa", "lora.rslora=true"]),
-    "loftq": ("colam-13b", ["lora.init=loftq", "model.quantization=4bit"]),
     "full": ("cot-llama2-2k-7b", ["method=full"]),
     "gemma2": ("qwen2.5-14b", ["tiny=gemma2"]),
 }
