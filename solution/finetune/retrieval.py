@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import write_json
+from solution.base import atomic_write, write_json
 from solution.exam import Prompt, Question
 from solution.finetune.material import Material
 from solution.finetune.offline import Answers
@@ -15,7 +15,7 @@ from solution.finetune.scores import accuracies
 from solution.kowiki import Contexts, learn_gate, with_contexts
 from solution.scoring import Scored
 
-GATE = "gate.json"
+GATE, RETRIEVED = "gate.json", "retrieved.parquet"
 SHOWN = " with passages"
 """After an exam's label: the same exam's questions with their passages."""
 
@@ -74,6 +74,7 @@ def gate_answers(
     write_json(work / GATE, gate.model_dump(mode="json"))
     test = material.test.questions
     opens = [gate.opens(q, f) for q, f in zip(test, contexts["test"].found, strict=True)]
+    _write_retrieved(work / RETRIEVED, test, contexts["test"], opens)
     gated = {
         "validation": _chosen(opened, never["validation"], always["validation"]),
         "test": _chosen(opens, never["test"], always["test"]),
@@ -89,6 +90,25 @@ def gate_answers(
         },
     }
     return Gated(answers._replace(scored=answers.scored | gated), metrics)
+
+
+def _write_retrieved(
+    path: Path, questions: Sequence[Question], contexts: Contexts, opens: Sequence[bool]
+) -> None:
+    """The passages that test questions were answered with, for the report."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"id": q.id, "title": hit.passage.heading, "text": hit.passage.text, "score": hit.score}
+        for q, found, is_open in zip(questions, contexts.found, opens, strict=True)
+        for hit in found.hits
+        if is_open
+    ]
+    text = [(name, pa.string()) for name in ("id", "title", "text")]
+    schema = pa.schema([*text, ("score", pa.float64())])
+    with atomic_write(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial)
 
 
 def _joined(label: str, contexts: Contexts, answers: Answers) -> list[Scored]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from solution.explore import clustered_error, mcnemar
-from solution.report.runs import Entry
+from solution.report.runs import WITHOUT, Entry
 
 CONFIDENCE = 0.95
 WIKI = ("-wiki", "-kowiki", "+wiki", "+kowiki")
-RETRIEVAL = ("-retrieval", "+retrieval", "-rag", "+rag")
+RETRIEVAL = ("-with-passages", "-retrieval", "+retrieval", "-rag", "+rag")
 
 
 def difference(
@@ -77,6 +77,8 @@ def _comparisons(entries: Sequence[Entry]) -> Iterator[tuple[str, int, int]]:
                 plain = names.get(entry.name.removesuffix(ending))
                 if entry.name.endswith(ending) and plain is not None:
                     yield kind, index, plain
+        if (plain := names.get(f"{entry.name}{WITHOUT}")) is not None:
+            yield "retrieval", index, plain
         for other, against in enumerate(entries):
             kind = _kind(entry, against)
             if kind and other != index:

@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from solution.base import UserError, find, note, sha256_file
 from solution.exam import Question, halves, read_exam, read_solution, with_answers
+from solution.finetune import WITHOUT_PASSAGES
 from solution.report.sources import Retrieved, read_provenance, read_retrieved
 from solution.scoring import Scored, read_predictions
 
@@ -25,6 +26,7 @@ PREDICTIONS, METRICS, CONFIG, BOARD = (
 )
 EXAM, SOLUTION = "exam.csv", "solution.csv"
 DEFAULTS = ("explore", "finetune")
+WITHOUT = ", without passages"
 SET_ASIDE = re.compile(r"\.[0-9a-f]{8}$")  # an earlier run of that name, see solution.base.run
 
 
@@ -91,6 +93,7 @@ def read_entries(folders: Sequence[Path], *, strict: bool) -> list[Entry]:
     for folder in folders:
         try:
             entries.append(read_entry(folder))
+            entries += _without_passages(entries[-1])
         except UserError as error:
             if strict:
                 raise
@@ -129,6 +132,21 @@ def read_entry(folder: Path) -> Entry:
             find(config["data"]["test"]).parent if tuned else folder.parent
         ),
     )
+
+
+def _without_passages(entry: Entry) -> list[Entry]:
+    """The same run answering without a wiki's passages, where it kept those answers too."""
+    path = entry.folder / WITHOUT_PASSAGES
+    if entry.kind != "tuned" or not path.is_file():
+        return []
+    plain = replace(
+        entry,
+        name=f"{entry.name}{WITHOUT}",
+        scored=read_predictions(path),
+        metrics={key: value for key, value in entry.metrics.items() if key != "training"},
+        retrieved={},
+    )
+    return [plain]
 
 
 def failures(folders: Sequence[Path]) -> list[Failure]:
