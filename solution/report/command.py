@@ -40,7 +40,9 @@ def report(named: Sequence[Path], out: Path | None, memory_limit: float) -> str:
         "version": __version__,
         "memory_limit": memory_limit,
         "boards": found,
-        "tunings": [tuning_of(entry) for entry in entries if entry.kind == "tuned"],
+        "tunings": [
+            tuning_of(e) for e in entries if e.kind == "tuned" and "training" in e.metrics
+        ],
         "candidates": candidates(entries),
         "kobest": kobest(results),
     }

@@ -44,7 +44,7 @@ def effects(
     `kind` is tuning, kowiki or retrieval; `of` and `versus` are indices into `entries`.
     """
     found = []
-    for kind, after, before in _comparisons(entries):
+    for kind, after, before in dict.fromkeys(_comparisons(entries)):
         pair = credits[after], credits[before]
         parts = [_part("", range(len(groups)), *pair, groups)]
         for subject in dict.fromkeys(filter(None, subjects)):

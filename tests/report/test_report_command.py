@@ -4,10 +4,11 @@ import json
 import re
 
 import pytest
-from made_runs import questions_of
+from made_runs import questions_of, scored_of
 
 from solution.base import UserError
 from solution.report import report
+from solution.scoring import write_predictions
 
 DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
 
@@ -54,6 +55,20 @@ def test_tuning_and_wiki_are_compared_with_what_they_began_from(bench):
     whole, *subjects = found["tuning", "made", "base"]["parts"]
     assert 0 < whole["low"] < whole["gain"] < whole["high"]
     assert [part["n"] for part in subjects] == [30, 30]
+
+
+def test_a_run_with_passages_stands_beside_itself_without_them(bench):
+    questions = questions_of(60)
+    run = bench.tuned(questions, 0.95, "base")
+    made_by = {"made": "without"}
+    plain = scored_of(questions, 0.4, seed=5)
+    write_predictions(run / "predictions-without-passages.parquet", plain, made_by)
+    data = made(bench)[0]
+    (board,) = data["boards"]
+    names = [model["name"] for model in board["models"]]
+    found = {(e["kind"], names[e["of"]], names[e["versus"]]) for e in board["effects"]}
+    assert found == {("retrieval", "made", "made, without passages")}
+    assert [tuning["name"] for tuning in data["tunings"]] == ["made"]
 
 
 def test_a_test_file_without_a_key_is_shown_unscored(bench):
