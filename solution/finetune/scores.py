@@ -59,8 +59,8 @@ def gains(run: Path) -> str:
         if before.get(part) is not None
     ]
     table = aligned(["accuracy", "before", "after", "points"], rows)
-    retrieval, memory = metrics.get("retrieval"), metrics["memory"]
-    if memory["device"] == "cuda":
+    retrieval, memory = metrics.get("retrieval"), metrics.get("memory")
+    if memory and memory["device"] == "cuda":
         planned, measured = memory["planned_gib"], memory["measured_gib"]
         table += f"\n\nmemory of the card: planned {planned} GiB, measured {measured} GiB"
     return f"{table}\n\n{_by_passages(retrieval)}" if retrieval else table

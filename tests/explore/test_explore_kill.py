@@ -27,13 +27,17 @@ def leaderboard(out):
 def assert_what_is_seen_is_whole(out):
     """Every visible file can be read to its end, every visible folder is a finished run."""
     for path in out.glob("[!.]*"):
-        if path.is_dir():
+        if path.name == "harness":  # the results in lm-evaluation-harness's layout
+            for file in path.rglob("[!.]*.json*"):
+                assert file.read_text().endswith(("\n", "}"))
+        elif path.is_dir():
             assert {"config.yaml", "metrics.json"} <= {inside.name for inside in path.iterdir()}
             assert parquet.read_table(path / "predictions.parquet").num_rows == 150
         elif path.name == "leaderboard.csv":
             assert [row[0] for row in sorted(leaderboard(out))] == ["a", "b"]
         else:
-            assert path.name == "leaderboard.md" and path.read_text().endswith("\n")
+            assert path.name in {"leaderboard.md", "exam.csv", "solution.csv"}
+            assert path.read_text().endswith("\n")
 
 
 def parts(out, name):

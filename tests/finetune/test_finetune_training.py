@@ -79,6 +79,7 @@ def test_the_adapter_is_safetensors_with_a_card_and_without_paths(finished):
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
+        "trained_on.json",
         "training.json",
     }
     settings = json.loads((adapter / "adapter_config.json").read_text())
