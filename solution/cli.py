@@ -59,12 +59,13 @@ def _explore(options: argparse.Namespace) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    from solution.finetune import finetune, gains
+    from solution.finetune import finetune, gains, is_first_process
     from solution.submit import submit_run
 
     where = options.train, options.test, options.out
     run = finetune(options.recipe, *where, options.set, folds=options.folds)
-    print(gains(run), submit_run(run), sep="\n\n")
+    if is_first_process():
+        print(gains(run), submit_run(run), sep="\n\n")
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from solution.base.config import Config, load_config, merged, read_yaml, shipped
 from solution.base.errors import Problems, UserError
 from solution.base.files import atomic_directory, atomic_write, find, fingerprint, sha256_file
 from solution.base.progress import Progress, note
-from solution.base.run import Run, open_run, write_json
+from solution.base.run import Run, find_run, open_run, write_json
 from solution.base.table import aligned, markdown, width
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "atomic_directory",
     "atomic_write",
     "find",
+    "find_run",
     "fingerprint",
     "load_config",
     "markdown",

@@ -61,12 +61,18 @@ class Run:
         self.work.rename(self.place)
 
 
-def open_run(place: Path, inputs: Mapping[str, Any]) -> Run:
-    """Find or begin the run of these inputs; `work` keeps what an interrupted one left."""
+def find_run(place: Path, inputs: Mapping[str, Any]) -> Run:
+    """The run of these inputs, only looked at: no folder is made or moved."""
     packages = {name: _version(name) for name in PACKAGES}
     whole = {**inputs, "packages": packages}
     mark = fingerprint(whole)
-    run = Run(place, place.with_name(f".{place.name}.{mark[:8]}.work"), whole, mark)
+    return Run(place, place.with_name(f".{place.name}.{mark[:8]}.work"), whole, mark)
+
+
+def open_run(place: Path, inputs: Mapping[str, Any]) -> Run:
+    """Find or begin the run of these inputs; `work` keeps what an interrupted one left."""
+    run = find_run(place, inputs)
+    mark = run.fingerprint
     if not run.finished:
         kept = _kept(place, mark)
         if _fingerprint_of(kept) == mark:  # an earlier run of the same inputs, set aside since

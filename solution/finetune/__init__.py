@@ -2,6 +2,7 @@
 
 from solution.finetune.export import gguf, merge, push
 from solution.finetune.planning import plan
+from solution.finetune.processes import is_first_process
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.run import WITHOUT_PASSAGES, finetune
 from solution.finetune.scores import gains
@@ -12,6 +13,7 @@ __all__ = [
     "finetune",
     "gains",
     "gguf",
+    "is_first_process",
     "merge",
     "plan",
     "push",

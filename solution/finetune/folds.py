@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from solution.base import atomic_directory, note, open_run
+from solution.base import atomic_directory, find_run, note, open_run
 from solution.exam import Prompt, Question, split_folds, split_validation
 from solution.finetune.material import Material
 from solution.finetune.offline import Answers
+from solution.finetune.processes import is_first_process, wait_until
 from solution.finetune.recipe import Recipe
 from solution.finetune.run import HELD, answer, inputs_of, tune
 from solution.finetune.scores import accuracies
@@ -41,7 +42,8 @@ def finetune_folds(
         plan = plan.model_copy(update={"retrieve": None})
     pool = [*material.train, *material.validation]
     numbers = split_folds(pool, folds, plan.data.seed)
-    run = open_run(place, inputs_of(plan, prompt) | {"folds": folds})
+    first = is_first_process()
+    run = (open_run if first else find_run)(place, inputs_of(plan, prompt) | {"folds": folds})
     if run.finished:
         note(f"{place}: finished before with the same inputs, used again.")
         return place
@@ -49,6 +51,9 @@ def finetune_folds(
         part = fold_material(plan, material, pool, [number == fold for number in numbers])
         note(f"Fold {fold + 1} of {folds}: {len(part.train)} train, {len(part.held)} held.")
         tune(plan, prompt, part, run.work / f"fold-{fold}", {"fold": [fold, folds]})
+    if not first:
+        wait_until(lambda: run.finished)
+        return place
     places = [run.work / f"fold-{fold}" for fold in range(folds)]
     made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
     rows = trained(material.wiki.questions)

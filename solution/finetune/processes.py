@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 POLL_SECONDS = 0.5
@@ -34,7 +34,17 @@ def first_process_first() -> Iterator[None]:
         yield
 
 
-def wait_for(path: Path) -> None:
-    """Wait until the first process has written this file."""
-    while not path.is_file():
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Let the first process alone say how it goes; errors are raised in all."""
+    if is_first_process():
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        yield
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Wait for what the first process does; a collective call would time out over a scoring."""
+    while not done():
         time.sleep(POLL_SECONDS)

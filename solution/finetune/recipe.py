@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from solution.base import Config, UserError, find, load_config, shipped
+from solution.finetune.processes import is_first_process, wait_until
 from solution.kowiki import Retrieve
 from solution.models import ModelReference, make_tiny
 
@@ -267,6 +268,9 @@ def with_tiny_model(recipe: Recipe) -> Recipe:
     """The recipe with the folder of its tiny model, made now, where it asks for one."""
     if recipe.tiny is None:
         return recipe
-    folder = make_tiny(recipe.tiny, Path("runs") / "tiny-models" / recipe.tiny)
+    folder = Path("runs") / "tiny-models" / recipe.tiny
+    if is_first_process():
+        make_tiny(recipe.tiny, folder)
+    wait_until((folder / "config.json").is_file)
     model = recipe.model.model_copy(update={"model": str(folder), "revision": None})
     return recipe.model_copy(update={"model": model})

@@ -14,6 +14,7 @@ from solution.base import (
     UserError,
     atomic_write,
     find,
+    find_run,
     note,
     open_run,
     sha256_file,
@@ -27,7 +28,7 @@ from solution.finetune.material import Material, read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.planning import memory_beside_plan, row_length
-from solution.finetune.processes import is_first_process, wait_for
+from solution.finetune.processes import is_first_process, one_voice, wait_until
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
@@ -35,10 +36,12 @@ from solution.kowiki import retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import trained, write_predictions, write_trained
 
+BEFORE = f"{CHECKPOINTS}/before.json"
 HELD = "held"
 WITHOUT_PASSAGES = "predictions-without-passages.parquet"
 
 
+@one_voice()
 def finetune(
     recipe: str,
     train: Path | None,
@@ -53,7 +56,7 @@ def finetune(
     It holds adapter/, predictions.parquet, metrics.json, config.yaml and log.txt.
     The same inputs find their finished run again; an interrupted one goes on from its newest
     whole checkpoint. With `folds`, see `finetune_folds`. Raises UserError for faulty input,
-    and then leaves nothing behind.
+    and then leaves nothing behind. Of several processes the first alone says and writes.
     """
     plan = read_recipe(recipe, train, test, overrides)
     prompt = load_prompt(plan.prompt)
@@ -81,7 +84,10 @@ def tune(
     part: Mapping[str, Any] | None = None,
 ) -> Path:
     """One training and its answers in a run folder; `part` says what part of the data it is."""
-    run = open_run(place, inputs_of(plan, prompt) | dict(part or {}))
+    inputs = inputs_of(plan, prompt) | dict(part or {})
+    if not is_first_process():
+        return _train_along(plan, prompt, material, find_run(place, inputs))
+    run = open_run(place, inputs)
     if run.finished:
         note(f"{place}: finished before with the same inputs, used again.")
         return place
@@ -93,6 +99,17 @@ def tune(
     shutil.rmtree(run.work / CHECKPOINTS, ignore_errors=True)
     run.publish(metrics)
     return place
+
+
+def _train_along(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> Path:
+    """What every process but the first does: its share of the steps, and no file of the run."""
+    before = run.work / BEFORE
+    wait_until(lambda: before.is_file() or run.finished)
+    if not ((run.work / "adapter").is_dir() or run.finished):
+        facts = json.loads(before.read_text(encoding="utf-8"))
+        _train(plan, prompt, material, run.work, facts)
+    wait_until(lambda: run.finished)
+    return run.place
 
 
 def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
@@ -125,11 +142,7 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
     before = _before(plan, prompt, material, run.work)
     adapter = run.work / "adapter"
     if not adapter.is_dir():
-        from solution.finetune.train import train_adapter
-
-        shape = {"max_length": before["row_length"], "dtype": before["dtype"]}
-        shown_too = shown_in_training(plan.retrieve, material, prompt)
-        train_adapter(plan, material, prompt, run.work, shown=shown_too, **shape)
+        _train(plan, prompt, material, run.work, before)
     rows = trained([*material.train, *material.wiki.questions])
     write_trained(adapter, rows)
     tuned = tuned_reference(plan, adapter)
@@ -182,11 +195,19 @@ def _work(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> dict[st
     return metrics
 
 
+def _train(
+    plan: Recipe, prompt: Prompt, material: Material, work: Path, before: Mapping[str, Any]
+) -> None:
+    from solution.finetune.train import train_adapter
+
+    shape = {"max_length": before["row_length"], "dtype": before["dtype"]}
+    shown_too = shown_in_training(plan.retrieve, material, prompt)
+    train_adapter(plan, material, prompt, work, shown=shown_too, **shape)
+
+
 def _before(plan: Recipe, prompt: Prompt, material: Material, work: Path) -> dict[str, Any]:
     """What the base model scores (on the test where its key is known) and how it was loaded."""
-    path = work / CHECKPOINTS / "before.json"
-    if not is_first_process():
-        wait_for(path)
+    path = work / BEFORE
     if not path.is_file():
         exams: dict[str, Sequence[Question]] = {"validation": material.validation}
         if material.key_known:

@@ -35,7 +35,6 @@ from solution.finetune.tokens import end_token, set_pad_token
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
 
-LOGS = {True: "log.txt", False: "log-others.txt"}
 
 
 def train_adapter(
@@ -50,14 +49,15 @@ def train_adapter(
 ) -> None:
     """Tune the recipe's model and leave `work/adapter`, whole or not at all.
 
-    Goes on from the newest whole checkpoint in `work`. What the libraries print goes to
+    Goes on from the newest whole checkpoint in `work`. Of several processes each takes its
+    share of every step, and the first leaves the adapter. What the libraries print goes to
     `work/log.txt`; progress goes to stderr. Raises UserError where it cannot learn or runs out
     of memory.
     """
     place = work / CHECKPOINTS
     with (
         stopping() as asked_to_stop,
-        quiet(work / LOGS[is_first_process()]) as screen,
+        quiet(work / "log.txt" if is_first_process() else Path(os.devnull)) as screen,
         unsloth_environment(place / "compiled"),
     ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
@@ -106,12 +106,11 @@ def train_adapter(
                 )
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             course = watch.course
-    if not is_first_process():
-        raise SystemExit(0)  # the first process scores and writes
     if not course.over:
         note(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
         raise SystemExit(0)
-    keep_best(recipe, rows, work)
+    if is_first_process():
+        keep_best(recipe, rows, work)
 
 
 def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
