@@ -100,6 +100,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 note(f"{folder.name} could not be finished ({error}); the one before it stays.")
         prune(self.place)
 
+    def validated(self, step: int) -> dict[str, float]:
+        """What the scoring after this step said, as a log names it; empty without one."""
+        found = self.course.validation[-1:]
+        if not found or found[0].step != step:
+            return {}
+        return {"validation_accuracy": found[0].accuracy, "validation_loss": found[0].loss}
+
     def _cost(self, logs: dict[str, Any]) -> str:
         """What the progress line says behind loss and learning rate."""
         skipped = self.course.skipped_steps

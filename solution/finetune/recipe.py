@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -178,6 +180,8 @@ class Recipe(Config):
     train: Train = Train()
     start: str | None = None
     """The folder of an adapter of the same method and shape that the training goes on from."""
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
+    """Where the trainer sends every step's figures too; no part of what decides the result."""
     stages: tuple[Stage, ...] = ()
     """Trainings one after the other, each from the adapter of the one before."""
 
@@ -257,6 +261,11 @@ def read_recipe(
         changes += [f"data.test={json.dumps(str(test))}", "data.solution=null"]
     recipe = load_config(shipped("recipes", name), Recipe, [*changes, *overrides])
     recipe = with_tiny_model(recipe)
+    if recipe.report_to != "none" and find_spec(recipe.report_to) is None:
+        raise UserError(
+            f"report_to: {recipe.report_to} is not installed. Install it into the environment "
+            f"({sys.executable} -m pip install {recipe.report_to}), or --set report_to=none."
+        )
     for key in ("train", "test", "solution"):
         path = getattr(recipe.data, key)
         if path is not None and not find(path).is_file():

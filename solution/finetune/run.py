@@ -130,7 +130,7 @@ def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
             digests[f"instructions.{number}"] = sha256_file(find(told.source))
     return {
         "command": "finetune",
-        "recipe": plan.model_dump(mode="json"),
+        "recipe": plan.model_dump(mode="json", exclude={"report_to"}),
         "data": {**found, "sha256": digests},
         "prompt": prompt.model_dump(mode="json"),
         "weights": weights_fingerprint(plan.begins_as),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,15 +96,22 @@ class StepTrainer(SFTTrainer):  # type: ignore[misc]
     """A trainer whose unit of data is the step; TRL and Unsloth compute loss and gradients.
 
     Both run the head on supervised positions only. `budget` bounds the tokens of one pass;
-    with `packing` rows lie side by side in it, else they are padded to the longest.
+    with `packing` rows lie side by side in it, else they are padded to the longest. `validated`
+    gives what the validation questions said after a step, to be logged with it.
     """
 
     def __init__(
-        self, *args: Any, steps: Steps, budget: int, packing: bool, **others: Any
+        self,
+        *args: Any,
+        steps: Steps,
+        budget: int,
+        packing: bool,
+        validated: Callable[[int], dict[str, float]],
+        **others: Any,
     ) -> None:
         super().__init__(*args, **others)
         self.steps, self.budget, self.packing = steps, budget, packing
-        self.meter = Meter()
+        self.meter, self.validated = Meter(), validated
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The steps in their order; each process already takes its own share of every step."""
@@ -141,7 +148,7 @@ class StepTrainer(SFTTrainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log a step with what it cost."""
         if "loss" in logs:
-            logs = logs | self.meter.figures()
+            logs = logs | self.meter.figures() | self.validated(self.state.global_step)
         super().log(logs, start_time)
 
     @contextmanager

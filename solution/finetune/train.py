@@ -26,6 +26,7 @@ from solution.finetune.datacard import lengths
 from solution.finetune.material import Material
 from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.packing import NOT_SUPERVISED
+from solution.finetune.picture import training_picture
 from solution.finetune.processes import first_process_first, is_first_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
@@ -35,6 +36,7 @@ from solution.finetune.tokens import end_token, set_pad_token
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_ids
 
+VALIDATED = "validation_accuracy"
 
 
 def train_adapter(
@@ -58,7 +60,7 @@ def train_adapter(
     with (
         stopping() as asked_to_stop,
         quiet(work / "log.txt" if is_first_process() else Path(os.devnull)) as screen,
-        unsloth_environment(place / "compiled"),
+        library_environment(place / "compiled", work / "tensorboard"),
     ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
 
@@ -144,7 +146,7 @@ def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
     with atomic_directory(work / "adapter") as folder:
         finish(recipe, best, last, folder)
         write_json(folder / FACTS, facts(recipe, rows, course, last))
-    write_steps(work / "steps.csv", last)
+    write_steps(work, recipe.name, last)
 
 
 def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, Any]:
@@ -179,27 +181,33 @@ def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, A
     }
 
 
-def write_steps(path: Path, last: Path) -> None:
-    """Write one line a step: loss, rate, cost and the gradient's norm of each group."""
+def write_steps(work: Path, name: str, last: Path) -> None:
+    """Write steps.csv, one line a step with all its figures, and training.svg."""
     state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
     entries = [entry for entry in state["log_history"] if "loss" in entry]
     columns = list(dict.fromkeys(key for entry in entries for key in entry))
     columns.remove("step")
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+    table = work / "steps.csv"
+    with atomic_write(table) as part, part.open("w", encoding="utf-8", newline="") as out:
         lines = csv.DictWriter(out, ["step", *columns])
         lines.writeheader()
         lines.writerows(entries)
+    loss = [(entry["step"], entry["loss"]) for entry in entries]
+    accuracy = [(e["step"], e[VALIDATED]) for e in entries if VALIDATED in e]
+    with atomic_write(work / "training.svg") as part:
+        part.write_text(training_picture(name, loss, accuracy), encoding="utf-8")
 
 
 @contextmanager
-def unsloth_environment(generated: Path) -> Iterator[None]:
-    """No statistics are sent, code is generated into that folder, the environment is put back.
+def library_environment(generated: Path, board: Path) -> Iterator[None]:
+    """No statistics are sent, code and TensorBoard's files go where told, and all is undone.
 
     Unsloth sets variables of other libraries on import, which are not for the scorer's process.
     """
     before = dict(os.environ)
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
     os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(generated.resolve()))
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(board))
     try:
         yield
     finally:

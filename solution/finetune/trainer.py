@@ -33,7 +33,7 @@ def make_trainer(
 ) -> Any:
     """TRL's trainer over finished rows, put into passes of at most `budget` tokens.
 
-    It shuffles, cuts, packs and reports nothing itself.
+    It shuffles, cuts and packs nothing itself.
     """
     train = recipe.train
     steps = Steps(rows.dataset, effective_batch(recipe), *process())
@@ -60,7 +60,8 @@ def make_trainer(
         logging_steps=1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,
-        report_to="none",
+        report_to=recipe.report_to,
+        run_name=recipe.name,
     )
     trainer = StepTrainer(
         model=model,
@@ -71,6 +72,7 @@ def make_trainer(
         steps=steps,
         budget=budget,
         packing=train.packing and can_pack(model, rows),
+        validated=watch.validated,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -1,15 +1,19 @@
 """Whole runs of the real Unsloth and TRL on the CPU, one of them killed on its way."""
 
+import csv
 import json
 import signal
 import time
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
 from solution.exam import load_prompt, read_exam, split_validation
 from solution.models import ModelReference, load
 from solution.scoring import answer_questions, read_predictions
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +102,26 @@ def test_the_folder_holds_what_the_contract_names_and_no_work(finished):
         "metrics.json",
         "predictions.parquet",
         "steps.csv",
+        "training.svg",
     }
     assert [path.name for path in finished.run.parent.iterdir()] == ["tiny"]
     assert {path.name for path in finished.world.folder.iterdir()} == {
         *("model", "prompt.yaml", "recipe.yaml", "train.csv", "test.csv", "solution.csv"),
         *("runs", "submissions"),
     }
+
+
+def test_every_step_and_scoring_stands_in_the_table_and_in_the_picture(finished):
+    training = finished.world.metrics()["training"]
+    with (finished.run / "steps.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["loss"]) for row in rows] == [one["loss"] for one in training["loss"]]
+    scored = [row for row in rows if row["validation_accuracy"]]
+    told = [(int(row["step"]), float(row["validation_accuracy"])) for row in scored]
+    assert told == [(one["step"], one["accuracy"]) for one in training["validation"]]
+    picture = ElementTree.parse(finished.run / "training.svg")
+    lines = [line.get("points").split() for line in picture.iter(f"{SVG}polyline")]
+    assert [len(line) for line in lines] == [len(rows), len(scored)]
 
 
 def test_banners_go_to_the_log_and_not_to_the_screen(finished):
