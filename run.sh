@@ -15,6 +15,7 @@ usage: ./run.sh COMMAND [OPTIONS]
   explore     score candidate models on exams and rank them
   finetune    tune a model and write a submission
   plan        the memory that a fine-tuning needs, before anything is downloaded
+  translate   rows of CoT-Collection in Korean, by DeepL or a model on this machine
   kowiki      make passages and questions of a Korean Wikipedia dump
   predict     answer one exam with one model
   ask         a page on this machine: one question, one or two models, every order of choices

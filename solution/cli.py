@@ -74,6 +74,13 @@ def _plan(options: argparse.Namespace) -> None:
     print(plan(options.recipe, options.model, options.card, options.length, options.set))
 
 
+def _translate(options: argparse.Namespace) -> None:
+    from solution.finetune import translate
+
+    where = options.out or Path("runs") / "translate" / f"kocot-{options.rows}"
+    print(translate(options.source, options.rows, options.by, where, options.seed))
+
+
 def _predict(options: argparse.Namespace) -> None:
     from solution.kowiki import Retrieve
     from solution.submit import predict
@@ -156,14 +163,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_options(command)
     command.set_defaults(command=_finetune)
 
-    command = commands.add_parser("plan", help="the memory that a fine-tuning needs")
-    command.add_argument("--recipe", help="short name or FILE.yaml")
-    command.add_argument("--model", help="folder, config.json or hub id: 4-bit LoRA on it")
-    command.add_argument("--card", help="v100, a100-80, ..., or GiB; else this machine")
-    command.add_argument("--length", type=int, help="tokens of a row")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    command.set_defaults(command=_plan)
-
+    _add_plan(commands.add_parser("plan", help="the memory that a fine-tuning needs"))
+    _add_translate(
+        commands.add_parser("translate", help="rows of CoT-Collection in Korean, as KoCoT_2000")
+    )
     command = commands.add_parser("predict", help="answer one exam with one model")
     command.add_argument("--model", required=True, help="hub id or folder")
     command.add_argument("--adapter", type=Path, help="folder of a PEFT adapter")
@@ -222,6 +225,28 @@ def _add_orders(command: argparse.ArgumentParser) -> None:
         choices=["none", "pride"],
         help="pride: take out a liking for some places, learnt from a few rotations",
     )
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--recipe", help="short name or FILE.yaml")
+    command.add_argument("--model", help="folder, config.json or hub id: 4-bit LoRA on it")
+    command.add_argument("--card", help="v100, a100-80, ..., or GiB; else this machine")
+    command.add_argument("--length", type=int, help="tokens of a row")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    command.set_defaults(command=_plan)
+
+
+def _add_translate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "source", nargs="?", default="kaist-ai/CoT-Collection", help="file, folder or hub id"
+    )
+    command.add_argument("--rows", type=int, default=2000, help="draw so many (2000)")
+    command.add_argument(
+        "--by", default="deepl", help="deepl (key in DEEPL_AUTH_KEY), or a seq2seq model"
+    )
+    command.add_argument("--seed", type=int, default=0, help="decides what is drawn")
+    command.add_argument("--out", type=Path, help="folder to write the run to")
+    command.set_defaults(command=_translate)
 
 
 def _add_ask(command: argparse.ArgumentParser) -> None:

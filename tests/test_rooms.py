@@ -75,6 +75,7 @@ HELP = [
     ["explore"],
     ["finetune"],
     ["plan"],
+    ["translate"],
     ["predict"],
     ["kowiki"],
     ["kowiki", "build"],

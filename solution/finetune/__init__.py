@@ -6,6 +6,7 @@ from solution.finetune.processes import is_first_process
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.run import WITHOUT_PASSAGES, finetune
 from solution.finetune.scores import gains
+from solution.finetune.translation import translate
 
 __all__ = [
     "WITHOUT_PASSAGES",
@@ -18,4 +19,5 @@ __all__ = [
     "plan",
     "push",
     "read_recipe",
+    "translate",
 ]
