@@ -106,7 +106,7 @@ class StepTrainer(SFTTrainer):  # type: ignore[misc]
         steps: Steps,
         budget: int,
         packing: bool,
-        validated: Callable[[int], dict[str, float]],
+        validated: Callable[[int], dict[str, float]] = lambda _step: {},
         **others: Any,
     ) -> None:
         super().__init__(*args, **others)
