@@ -37,6 +37,7 @@ def taught(
     calls: list[dict[str, Any]] = []
     progress = Progress(f"questions by {teacher.name}", limit, "questions")
     with (work / CALLS).open("a", encoding="utf-8") as file:
+        file.write("\n")  # so that a line torn by a kill stays the only one lost
         for place in order:
             if len(drafts) >= limit:
                 break
