@@ -1,6 +1,7 @@
 """Fixtures every test may use: the shared real data and small models made on the spot."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("EXAMQA_SHARED_DATA", ROOT.parent / "shared" / "data"))
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +61,16 @@ def real_qwen(shared_data, tmp_path_factory) -> Path:
 def embedded() -> Path:
     """The folder of the embedded exam, wiki and models."""
     return ROOT / "data" / "embedded"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The distribution's Chromium; tests skip where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=found, args=QUIET)
+        yield chromium
+        chromium.close()
