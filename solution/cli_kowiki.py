@@ -34,6 +34,9 @@ def add_kowiki(command: argparse.ArgumentParser) -> None:
     action.add_argument("--judge", help="leave out what this model finds no answer to")
     action.add_argument("--judge-prompt", default="contest", help="prompt name or FILE.yaml")
     action.add_argument("--seed", type=int, default=0)
+    action.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS", help="work on a Ray cluster"
+    )
     action.set_defaults(command=_kowiki_questions)
     action = actions.add_parser(
         "ablation", help="tune with no wiki, its text, questions on it or both, and compare"
@@ -93,6 +96,7 @@ def _kowiki_questions(options: argparse.Namespace) -> None:
         seed=options.seed,
         teacher=options.teacher,
         judge=judge,
+        ray=options.ray,
     )
     print(json.dumps(report, ensure_ascii=False, indent=2))
 

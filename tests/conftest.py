@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,22 @@ def browser():
         chromium = play.chromium.launch(executable_path=found, args=QUIET)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def small_node():
+    """Makes the options of a Ray node that starts soon and takes little memory.
+
+    The ports of its agents are told beforehand: it does not wait for them on a busy machine.
+    """
+    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+
+    def options():
+        ports = {}
+        for name in names:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                ports[f"{name}_port"] = free.getsockname()[1]
+        return ports | {"object_store_memory": 2**27}
+
+    return options
