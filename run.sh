@@ -66,5 +66,8 @@ if (($# == 0)); then
   "$python" -m ruff check .
   "$python" -m ruff format --check .
   "$python" -m mypy
+  # Two processes of one thread each: the files of the tests are shared out between them.
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+  set -- -n 2 --dist loadfile
 fi
 exec "$python" -m pytest "$@"

@@ -66,6 +66,10 @@ _HEADING = re.compile(r"^=+[^\n]*=+[ \t]*$", re.MULTILINE)
 _MARK = "\ue000"  # stands for = in headings, which the parser would drop
 # {{ {| }} |} |}}; a set in front lets the search skip what is none of its characters.
 _BRACES = re.compile(r"[{|}](?:(?<=\{)[{|]|(?<=\|)\}\}?|(?<=\})\})")
+# The usual ones, which hold no other. Patterns that begin with two plain characters are found
+# at the speed of memory, a choice between two such is not.
+_PLAIN_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+_PLAIN_TABLE = re.compile(r"\{\|[^{}]*\|\}")
 _PLAIN_LINK = re.compile(r"\[\[([^\[\]|:]+)\]\]")
 _NAMED_LINK = re.compile(r"\[\[[^\[\]|:]*\|([^\[\]|]*)\]\]")
 _OTHER_LINK = re.compile(r"\[\[([^\[\]]*)\]\]")
@@ -75,9 +79,12 @@ _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr)\s*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,1000}>")
 _RESIDUE = re.compile(r"\{\{|\}\}|\{\||\|\}")
 _SWITCH = re.compile(r"__[A-Z가-힣]+__")
-_MARKER = re.compile(r"^[*#:;]+[ \t]*|^-{4,}|^[|!][^\n]*$", re.MULTILINE)
-_BRACKETS = re.compile(r"\(([^()\n]*)\)")
+_MARKER = re.compile(r"\n(?:[*#:;]+[ \t]*|-{4,}|[|!][^\n]*)")
 _TRACES = " \t,;·:/"
+# Empty, or with a trace at one of its ends.
+_BRACKETS = re.compile(
+    rf"\((?=[{_TRACES})]|[^()\n]*[{_TRACES}]\))([^()\n]*)\)",
+)
 _BLANKS = "\t\u00a0\u2002\u2003\u2009\u200a\u200b\u202f\u3000"
 
 
@@ -158,6 +165,10 @@ def _without_elements(text: str) -> str:
 
 def _without_braces(text: str) -> tuple[str, bool]:
     """Drop templates and tables at any depth; say whether all of them were paired."""
+    for _ in range(3 if "{{{" not in text else 0):
+        text = "".join(_PLAIN_TABLE.split("".join(_PLAIN_TEMPLATE.split(text))))
+        if not ("{{" in text or "}}" in text or "{|" in text or "|}" in text):
+            return text, True
     stack: list[tuple[str, int]] = []
     pairs: list[tuple[int, int]] = []
     position, whole = 0, True
@@ -197,7 +208,8 @@ def _without_links(text: str) -> str:
         if "[[" not in text:
             break
         text = _OTHER_LINK.sub(_label, text)
-    return _ADDRESS.sub(r"\1", text).replace("[[", "").replace("]]", "")
+    text = _ADDRESS.sub(r"\1", text) if "//" in text else text
+    return text.replace("[[", "").replace("]]", "")
 
 
 def _label(match: re.Match[str]) -> str:
@@ -223,7 +235,7 @@ def _finish(text: str) -> str:
         text = text.replace(quotes, "")
     text = html.unescape(text) if "&" in text else text
     text = _SWITCH.sub("", text) if "__" in text else text
-    return tidy(_MARKER.sub("", text))
+    return tidy(_MARKER.sub("\n", f"\n{text}"))
 
 
 def tidy(text: str) -> str:

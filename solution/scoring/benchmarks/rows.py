@@ -91,8 +91,12 @@ def encode_rows(
 
 def _joined(loaded: LoadedModel) -> Callable[[str, str], Pair]:
     """The harness's own way: spaces that end the context belong to what follows."""
+    import logging
+
     from solution.scoring.harness import ExamQA
 
+    # It would warn of a model that is handed over loaded, for each task.
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     model = ExamQA(pretrained=loaded.model, tokenizer=loaded.tokenizer)
 
     def encode(context: str, continuation: str) -> Pair:
