@@ -9,10 +9,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from solution.cli_export import add_export
 from solution.cli_kowiki import add_kowiki
 from solution.cli_submit import add_submit
+
+if TYPE_CHECKING:
+    from solution.kowiki import Retrieve
 
 RESUME = "Interrupted. Run the same command again to go on from here."
 
@@ -82,11 +86,8 @@ def _translate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from solution.kowiki import Retrieve
     from solution.submit import predict
 
-    gate = str(options.gate) if options.gate else None
-    plan = Retrieve(passages=str(options.passages), gate=gate) if options.passages else None
     print(
         predict(
             options.model,
@@ -97,7 +98,7 @@ def _predict(options: argparse.Namespace) -> None:
             options.batch_tokens,
             1 if options.permutations is None else options.permutations,
             options.debias or "none",
-            plan,
+            _retrieve(options),
         )
     )
 
@@ -106,7 +107,20 @@ def _ask(options: argparse.Namespace) -> None:
     from solution.ask import ask
 
     models = options.model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
-    ask(models, options.adapter, options.exam, options.prompt, options.port)
+    where = options.exam, options.prompt, options.port
+    ask(models, options.adapter, *where, retrieve=_retrieve(options))
+
+
+def _retrieve(options: argparse.Namespace) -> Retrieve | None:
+    from solution.base import UserError
+    from solution.kowiki import Retrieve
+
+    gate = str(options.gate) if options.gate else None
+    if options.passages:
+        return Retrieve(passages=str(options.passages), gate=gate, k=options.k)
+    if gate:
+        raise UserError("--gate decides over passages: name their folder with --passages.")
+    return None
 
 
 def _harness(options: argparse.Namespace) -> None:
@@ -175,12 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
     command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
     _add_orders(command)
-    command.add_argument(
-        "--passages", type=Path, help="answer with a `kowiki build`'s passages"
-    )
-    command.add_argument(
-        "--gate", type=Path, help="gate.json of the fine-tuning, for --passages"
-    )
+    _add_retrieval(command)
     command.set_defaults(command=_predict)
 
     _add_ask(commands.add_parser("ask", help="a page to ask one or two models a question"))
@@ -249,11 +258,20 @@ def _add_translate(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=_translate)
 
 
+def _add_retrieval(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--passages", type=Path, help="answer with a `kowiki build`'s passages"
+    )
+    command.add_argument("-k", type=int, choices=[1, 2, 3], default=1, help="passages at most")
+    command.add_argument("--gate", type=Path, help="gate.json of the fine-tuning")
+
+
 def _add_ask(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", action="append", help="hub id or folder; at most twice")
     command.add_argument("--adapter", type=Path, help="also show the last model with it")
     command.add_argument("--exam", type=Path, default=Path("data/embedded/test.csv"))
     command.add_argument("--prompt", default="embedded", help="prompt name or FILE.yaml")
+    _add_retrieval(command)
     command.add_argument("--port", type=int, help="otherwise the first free one from 7860")
     command.set_defaults(command=_ask)
 

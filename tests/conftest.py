@@ -1,6 +1,8 @@
 """Fixtures every test may use: the shared real data and small models made on the spot."""
 
 import os
+import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("EXAMQA_SHARED_DATA", ROOT.parent / "shared" / "data"))
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +62,35 @@ def real_qwen(shared_data, tmp_path_factory) -> Path:
 def embedded() -> Path:
     """The folder of the embedded exam, wiki and models."""
     return ROOT / "data" / "embedded"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The distribution's Chromium; tests skip where there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine (apt-get install chromium)")
+    with api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=found, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def small_node():
+    """Makes the options of a Ray node that starts soon and takes little memory.
+
+    The ports of its agents are told beforehand: it does not wait for them on a busy machine.
+    """
+    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+
+    def options():
+        ports = {}
+        for name in names:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                ports[f"{name}_port"] = free.getsockname()[1]
+        return ports | {"object_store_memory": 2**27}
+
+    return options

@@ -10,25 +10,41 @@ from typing import Any
 from solution.ask.orders import Answered, answer_turned, as_question
 from solution.base import UserError, find, note
 from solution.exam import Exam, Prompt, Question, load_prompt, read_exam
+from solution.kowiki import Hit, Retrieve, open_index, with_contexts
 from solution.models import LoadedModel, ModelReference, load
 
 HOST = "127.0.0.1"
 TITLE = "Ask a model · 모델에게 묻기"
 Cells = list[list[str]]
+HEADERS = ["choice · 선택지", "as asked · 그대로", "mean · 평균", "turned · 순서 바꿈"]
+WIKI_HEADERS = ["title · 제목", "section · 절", "score · 점수", "likeness · 닮음", "text · 글"]
+NOTHING_FITS = (
+    "No passage is shown: a long paragraph, none like the question, or a shut gate. "
+    "· 보여 줄 위키 글이 없습니다."
+)
 
 
 def ask(
-    models: Sequence[str], adapter: Path | None, exam: Path, prompt: str, port: int | None
+    models: Sequence[str],
+    adapter: Path | None,
+    exam: Path,
+    prompt: str,
+    port: int | None,
+    *,
+    retrieve: Retrieve | None = None,
 ) -> None:
     """Serve the page until Ctrl-C.
 
     One or two models; with one model and an `adapter`, the base model and the tuned one side
-    by side. Raises UserError for more models, a faulty exam, prompt or model, a taken port.
+    by side. With `retrieve` every question is answered without and with a wiki's passages.
+    Raises UserError for more models, a faulty exam, prompt, wiki or model, a taken port.
     """
     references = _references(models, adapter)
     questions, template = read_exam(find(str(exam))), load_prompt(prompt)
+    if retrieve:
+        open_index(find(retrieve.passages))  # made now, if at all: not while somebody waits
     loaded = [load(reference) for reference in references]
-    page = build(loaded, questions, template)
+    page = build(loaded, questions, template, retrieve)
     note(f"On this machine only; Ctrl-C ends it. {len(questions)} questions of {exam}.")
     try:
         page.launch(**settings(port))
@@ -50,7 +66,9 @@ def settings(port: int | None) -> dict[str, Any]:
     }
 
 
-def build(loaded: Sequence[LoadedModel], exam: Exam, prompt: Prompt) -> Any:
+def build(
+    loaded: Sequence[LoadedModel], exam: Exam, prompt: Prompt, retrieve: Retrieve | None = None
+) -> Any:
     """The page's blocks: a question to pick or type, and for each model what it gives."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
@@ -68,21 +86,40 @@ def build(loaded: Sequence[LoadedModel], exam: Exam, prompt: Prompt) -> Any:
                     gr.Textbox(label="Choices, one a line · 선택지, 한 줄에 하나", lines=5),
                 ]
                 button = gr.Button("Answer · 풀기", variant="primary")
-            shown = [_column(gr, model) for model in loaded]
+            shown = [_column(gr, model, bool(retrieve)) for model in loaded]
         outputs = [part for column in shown for part in column]
+        if retrieve:
+            widths = ["18%", "18%", "8%", "8%", "48%"]
+            outputs.append(_cells(gr, WIKI_HEADERS, label="Wiki · 위키", column_widths=widths))
 
         def answer(*typed: str) -> list[Any]:
             try:
-                question = as_question(*typed)
-                found = [answer_turned(model, question, prompt) for model in loaded]
+                return answered_by(loaded, as_question(*typed), prompt, retrieve)
             except UserError as error:
                 raise gr.Error(str(error)) from error
-            parts = [(verdict(a), table(question, a)) for a in found]
-            return [part for pair in parts for part in pair]
 
         pick.change(lambda place: typed_of(exam.questions[place]), pick, fields)
         button.click(answer, fields, outputs)
     return page
+
+
+def answered_by(
+    loaded: Sequence[LoadedModel], question: Question, prompt: Prompt, retrieve: Retrieve | None
+) -> list[Any]:
+    """What the page shows for a question: a line and a table a model, then the passages."""
+    plain = [answer_turned(model, question, prompt) for model in loaded]
+    if retrieve is None:
+        return [part for a in plain for part in (verdict(a), table(question, a))]
+    put_in = with_contexts([question], retrieve, prompt, label="one question")
+    [told], [found] = put_in.questions, put_in.found
+    parts: list[Any] = []
+    for model, without in zip(loaded, plain, strict=True):
+        within = answer_turned(model, told, prompt) if found.hits else None
+        said = f"With passages · 위키와 함께: {verdict(within)}" if within else NOTHING_FITS
+        rows = table(question, without, within)
+        wide = rows if within else [[*row, "–"] for row in rows]
+        parts += [f"{verdict(without)}\n{said}", wide]
+    return [*parts, passages(found.hits, found.likeness)]
 
 
 def typed_of(question: Question) -> list[str]:
@@ -101,27 +138,52 @@ def verdict(answered: Answered) -> str:
     )
 
 
-def table(question: Question, answered: Answered) -> Cells:
-    """A row a choice: its probability as asked with a bar, the mean, and every other order."""
+def table(question: Question, answered: Answered, within: Answered | None = None) -> Cells:
+    """A row a choice: its probability as asked with a bar, the mean, and every other order.
+
+    `within` adds what the same choice gets as asked, with passages.
+    """
     rows = []
     for place, text in enumerate(question.choices):
         own = [order[place] for order in answered.orders]
-        bar = "█" * round(10 * own[0]) or "▏"
-        cells = [f"{own[0]:.3f} {bar}", f"{answered.mean[place]:.3f}"]
-        turns = [f"{share:.3f}" for share in own[1:]]
-        rows.append([f"{place + 1} {text}", *cells, " ".join(turns)])
+        turns = " ".join(f"{share:.3f}" for share in own[1:])
+        cells = [_share(own[0]), f"{answered.mean[place]:.3f}", turns]
+        told = [_share(within.orders[0][place])] if within else []
+        rows.append([f"{place + 1} {text}", *cells, *told])
     return rows
 
 
-def _column(gr: Any, model: LoadedModel) -> tuple[Any, Any]:
+def passages(hits: Sequence[Hit], likeness: Sequence[float]) -> Cells:
+    """A row a passage, best first: where it stands, what it scores, what it says."""
+    return [
+        [
+            hit.passage.title,
+            hit.passage.section,
+            f"{hit.score:.2f}",
+            f"{like:.2f}",
+            hit.passage.text,
+        ]
+        for hit, like in zip(hits, likeness, strict=True)
+    ]
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f} {'█' * round(10 * value) or '▏'}"
+
+
+def _column(gr: Any, model: LoadedModel, told: bool) -> tuple[Any, Any]:
     with gr.Column():
         adapter = model.reference.adapter
         name = f"{model.reference.model}{f' + {adapter}' if adapter else ''}"
         line = gr.Textbox(label=name, interactive=False)
-        headers = ["choice · 선택지", "as asked · 그대로", "mean · 평균", "turned · 순서 바꿈"]
-        # Kind str: cells are text, whatever a pasted choice holds.
-        cells = gr.Dataframe(headers=headers, datatype="str", interactive=False, wrap=True)
-    return line, cells
+        headers = [*HEADERS, "with passages · 위키와 함께"] if told else HEADERS
+        return line, _cells(gr, headers)
+
+
+def _cells(gr: Any, headers: Sequence[str], **options: Any) -> Any:
+    # Kind str: cells are text, whatever a pasted choice or a wiki's article holds.
+    plain = {"datatype": "str", "interactive": False, "wrap": True}
+    return gr.Dataframe(headers=list(headers), **plain, **options)
 
 
 def _references(models: Sequence[str], adapter: Path | None) -> list[ModelReference]:

@@ -1,5 +1,6 @@
 """What every room stands on: errors, configuration, whole files, run folders, progress."""
 
+from solution.base.cluster import RETRIES, Mapper, connected, map_here, mapping
 from solution.base.config import Config, load_config, merged, read_yaml, shipped
 from solution.base.errors import Problems, UserError
 from solution.base.files import atomic_directory, atomic_write, find, fingerprint, sha256_file
@@ -8,7 +9,9 @@ from solution.base.run import Run, find_run, open_run, write_json
 from solution.base.table import aligned, markdown, width
 
 __all__ = [
+    "RETRIES",
     "Config",
+    "Mapper",
     "Problems",
     "Progress",
     "Run",
@@ -16,10 +19,13 @@ __all__ = [
     "aligned",
     "atomic_directory",
     "atomic_write",
+    "connected",
     "find",
     "find_run",
     "fingerprint",
     "load_config",
+    "map_here",
+    "mapping",
     "markdown",
     "merged",
     "note",

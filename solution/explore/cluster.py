@@ -8,49 +8,17 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, note, open_run
+from solution.base import RETRIES, UserError, note, open_run
 from solution.explore.candidates import Outcome, Watch, attempt, failed, finished
 from solution.explore.job import Job
 from solution.models import ModelReference, weights_needed
 
-RETRIES = 3
 # What scoring holds beside the weights: libraries, activations, the cache of a batch.
 SPARE = 2 * 2**30
-PROJECT = str(Path(__file__).resolve().parents[2])
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Join the cluster at `address` ("auto" finds the running one, "local" makes one here).
-
-    Raises UserError where Ray is not installed or nothing answers there.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("--ray: Ray is not installed here: pip install ray.") from error
-    variables = {"PYTHONPATH": PROJECT, "PYTHONSAFEPATH": "1"}
-    # A cluster's workers know nothing of our shell, which may say where models come from.
-    variables |= {name: value for name, value in os.environ.items() if name.startswith("HF_")}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-    try:
-        ray.init(
-            address=address,
-            runtime_env={"env_vars": variables},
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray {address}: no Ray cluster answers there: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def outcomes_by_ray(jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:

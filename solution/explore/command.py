@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from solution.base import UserError, atomic_write, find, write_json
+from solution.base import UserError, atomic_write, connected, find, write_json
 from solution.exam import Prompt, Solution, load_prompt, write_exam, write_solution
 from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
 from solution.explore.candidates import Outcome, Watch, outcome_of
@@ -126,7 +126,7 @@ def _by(ray: str | None) -> Iterator[Scorer]:
     if ray is None:
         yield lambda jobs, watch: ((job, outcome_of(job, watch)) for job in jobs)
         return
-    from solution.explore.cluster import connected, outcomes_by_ray
+    from solution.explore.cluster import outcomes_by_ray
 
     with connected(ray):
         yield outcomes_by_ray

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations, groupby, permutations
 
-from solution.kowiki.draft import Draft, changed, name, plain, sentences, stands_alone
+from solution.kowiki.draft import Draft, changed, name
+from solution.kowiki.material import Material
 from solution.kowiki.passages import Passage
 
 LABELS = "ㄱㄴㄷㄹ"
-_DATED = re.compile(
-    r"^(1\d{3}|20\d{2})년(?:에는|에)?,? (?:\d{1,2}월(?: \d{1,2}일)?(?:에는|에)?,? )?"
-)
-_YEAR = re.compile(r"\d{3,4}년")
 _CHOICES = 5
+Found = Sequence[tuple[Passage, Material]]
 
 
-def boxes(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def boxes(found: Found, rng: random.Random) -> Iterator[Draft]:
     """Four statements on a shown passage, some with another number: which agree with it."""
-    for passage in passages:
-        whole = [s for s in dict.fromkeys(sentences(passage.text)) if stands_alone(s)]
+    for passage, offered in found:
+        whole = list(dict.fromkeys(offered.statements))
         lies = {s: lie for s in whole if (lie := changed(s, rng))}
         if len(whole) < len(LABELS) or not lies:
             continue
@@ -45,11 +42,11 @@ def boxes(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
         )
 
 
-def orders(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def orders(found: Found, rng: random.Random) -> Iterator[Draft]:
     """Four dated events of one article, without their years: in which order they came."""
-    for _, pages in groupby(passages, key=lambda passage: passage.page_id):
+    for _, pages in groupby(found, key=lambda pair: pair[0].page_id):
         page = list(pages)
-        events, subject = _events(page), name(page[0].title)
+        events, subject = _events(page), name(page[0][0].title)
         drawn = rng.sample(sorted(events), len(events) - len(events) % len(LABELS))
         for start in range(0, len(drawn), len(LABELS)):
             years = drawn[start : start + len(LABELS)]
@@ -69,15 +66,12 @@ def orders(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
             )
 
 
-def _events(page: Sequence[Passage]) -> dict[int, tuple[Passage, str]]:
+def _events(page: Found) -> dict[int, tuple[Passage, str]]:
     """By year the event of a sentence that begins with its year and names no other."""
     events: dict[int, tuple[Passage, str]] = {}
-    for passage in page:
-        for sentence in sentences(plain(passage.text)):
-            dated = _DATED.match(sentence)
-            event = sentence[dated.end() :] if dated else ""
-            if dated and stands_alone(event) and not _YEAR.search(event):
-                events.setdefault(int(dated[1]), (passage, event))
+    for passage, offered in page:
+        for year, event in offered.events:
+            events.setdefault(year, (passage, event))
     return events
 
 

@@ -76,6 +76,11 @@ def stands_alone(sentence: str) -> bool:
     )
 
 
+def changeable(sentence: str) -> bool:
+    """Whether a sentence holds a number that can be changed."""
+    return bool(_NUMBER.search(sentence))
+
+
 def changed(sentence: str, rng: random.Random) -> str:
     """The sentence with one number changed within its range; "" where it holds none."""
     numbers = list(_NUMBER.finditer(sentence))

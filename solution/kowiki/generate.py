@@ -7,30 +7,18 @@ it is of the same kind; what the wiki says of this subject is left out, so it is
 from __future__ import annotations
 
 import random
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from solution.base import Mapper, map_here
 from solution.kowiki.boxes import boxes, orders
-from solution.kowiki.draft import (
-    Draft,
-    changed,
-    definition,
-    is_closed,
-    name,
-    plain,
-    sentences,
-    stands_alone,
-)
+from solution.kowiki.draft import Draft, changed, name
 from solution.kowiki.korean import with_particle
+from solution.kowiki.material import Material, material, shards
 from solution.kowiki.names import names
 from solution.kowiki.passages import Passage
 
-_COPULA = re.compile(r"(?:이다|이었다|였다)\.$")
-_YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})년(?![대도생])")
-_WHERE = re.compile(r"(?:에|에서|로|부터|까지|에게|와|과|도)$")
-_TOPIC = re.compile(r"(.*[가-힣])[은는] (.+)$")
+Found = Sequence[tuple[Passage, Material]]
 # Who, where and when by the last word before the particle; what for the rest.
 _ASKED = {
     "어디": "도시 지방 지역 곳 나라 수도 고향 본부 위치 장소 섬 마을 국가",
@@ -40,68 +28,59 @@ _ASKED = {
 _WORDS = {word: asked for asked, words in _ASKED.items() for word in words.split()}
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A sentence "<subject><rest>은 <value>이다": `rest` names the kind of value."""
+def generate(
+    passages: Iterable[Passage], rng: random.Random, where: Mapper = map_here
+) -> Iterator[Draft]:
+    """Drafts of every form that the passages allow, in the passages' order.
 
-    passage: Passage
-    rest: str
-    value: str
+    What each passage offers is read shard by shard wherever `where` works; what is drawn by
+    `rng` is drawn here, so that the same drafts come out of either.
+    """
+    kept = list(shards(passages))
+    offered = where(material, kept, None)
+    found = [
+        pair
+        for shard, own in zip(kept, offered, strict=True)
+        for pair in zip(shard, own, strict=True)
+    ]
+    for draw in (_slots, _definitions):
+        yield from draw(found, rng)
+    yield from names(found, kept, rng, where)
+    for draw in (_years, orders, _statements, boxes):
+        yield from draw(found, rng)
 
 
-def generate(passages: Iterable[Passage], rng: random.Random) -> Iterator[Draft]:
-    """Drafts of every form that the passages allow; two passes over them, in their order."""
-    found = list(passages)
-    for form in (_slots, _definitions, names, _years, orders, _statements, boxes):
-        yield from form(found, rng)
-
-
-def _slots(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def _slots(found: Found, rng: random.Random) -> Iterator[Draft]:
     """A sentence "가담의 특산물은 인삼이다." asks "가담의 특산물은 무엇인가?"."""
-    slots = [slot for passage in passages for slot in _slots_of(passage)]
+    slots = [(passage, *slot) for passage, offered in found for slot in offered.slots]
     values: defaultdict[str, dict[str, None]] = defaultdict(dict)
     said: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for slot in slots:
-        values[slot.rest].setdefault(slot.value)
-        said[slot.passage.title, slot.rest].add(slot.value)
-    for slot in slots:
-        title = slot.passage.title
-        others = [v for v in values[slot.rest] if v not in said[title, slot.rest]]
+    for passage, rest, value in slots:
+        values[rest].setdefault(value)
+        said[passage.title, rest].add(value)
+    for passage, rest, value in slots:
+        title = passage.title
+        others = [v for v in values[rest] if v not in said[title, rest]]
         if len(others) < 4:
             continue
-        choices = (slot.value, *rng.sample(others, 4))
-        stem = title + slot.rest
-        asked = _WORDS.get(slot.rest.split()[-1], "무엇")
+        choices = (value, *rng.sample(others, 4))
+        stem = title + rest
+        asked = _WORDS.get(rest.split()[-1], "무엇")
         subject = with_particle(stem, "은")
-        yield Draft(slot.passage, "slot", f"{subject} {asked}인가?", choices, False)
+        yield Draft(passage, "slot", f"{subject} {asked}인가?", choices, False)
         fitting = f"{with_particle(stem, '으로')} 알맞은 것은?"
-        yield Draft(slot.passage, "slot", fitting, choices, False)
+        yield Draft(passage, "slot", fitting, choices, False)
 
 
-def _slots_of(passage: Passage) -> Iterator[Slot]:
-    for sentence in sentences(plain(passage.text)):
-        if not sentence.startswith(passage.title) or not _COPULA.search(sentence):
-            continue
-        body = _COPULA.sub("", sentence.removeprefix(passage.title))
-        # At the last 은 or 는: those before it belong to relative clauses.
-        parts = _TOPIC.match(body)
-        if not parts or _WHERE.search(parts[1]) or " " not in parts[1].strip():
-            continue
-        rest, value = parts.groups()
-        if 0 < len(value) <= 20 and len(value.split()) <= 3 and len(rest.split()) <= 5:
-            yield Slot(passage, rest, value)
-
-
-def _definitions(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def _definitions(found: Found, rng: random.Random) -> Iterator[Draft]:
     """The first sentence says what the subject is: which subject is asked."""
     defined: list[tuple[Passage, str]] = []
     kinds: defaultdict[str, dict[str, None]] = defaultdict(dict)
     last = ""
-    for passage in passages:
+    for passage, offered in found:
         if passage.page_id == last:
             continue
-        last = passage.page_id
-        text = definition(passage)
+        last, text = passage.page_id, offered.defined
         if text:
             defined.append((passage, text))
             kinds[text.split()[-1]].setdefault(name(passage.title))
@@ -114,32 +93,20 @@ def _definitions(passages: Sequence[Passage], rng: random.Random) -> Iterator[Dr
             yield Draft(passage, "definition", question, choices, False)
 
 
-def _years(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def _years(found: Found, rng: random.Random) -> Iterator[Draft]:
     """The one year of a sentence is left blank."""
-    for passage in passages:
-        for sentence in sentences(plain(passage.text)):
-            years = _YEAR.findall(sentence)
-            about = name(passage.title) in sentence
-            if (
-                len(years) != 1
-                or not about
-                or "~" in sentence
-                or not is_closed(sentence)
-                or not 30 <= len(sentence) <= 160
-            ):
-                continue
-            year = int(years[0])
+    for passage, offered in found:
+        for blank, year in offered.dated:
             near = [y for y in range(year - 12, year + 13) if y != year]
             choices = tuple(f"{y}년" for y in (year, *rng.sample(near, 4)))
-            blank = _YEAR.sub("(   )", sentence, count=1)
             question = f"다음 빈칸에 들어갈 연도로 알맞은 것은? “{blank}”"
             yield Draft(passage, "year", question, choices, False)
 
 
-def _statements(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def _statements(found: Found, rng: random.Random) -> Iterator[Draft]:
     """Sentences of the passage, and sentences with another number: which agree with it."""
-    for passage in passages:
-        whole = [s for s in sentences(passage.text) if stands_alone(s)]
+    for passage, offered in found:
+        whole = offered.statements
         pairs = [(s, changed(s, rng)) for s in whole]
         false = [other for _, other in pairs if other]
         if len(whole) < 4 or not false:

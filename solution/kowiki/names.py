@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
-from solution.kowiki.draft import Draft, definition, is_closed, name, plain, sentences
+from solution.base import Mapper
+from solution.kowiki.draft import Draft, is_closed, name, plain, sentences
 from solution.kowiki.korean import ends_in_consonant
+from solution.kowiki.material import Material
 from solution.kowiki.passages import Passage
 
 _PARTICLES = frozenset(
@@ -26,17 +29,22 @@ _SHORTEST, _LONGEST = 40, 160
 _OTHERS, _BLANKS = 4, 2
 
 
-def names(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
+def names(
+    found: Sequence[tuple[Passage, Material]],
+    shards: Sequence[Sequence[Passage]],
+    rng: random.Random,
+    where: Mapper,
+) -> Iterator[Draft]:
     """Up to two blanks a passage; distractors are of the same kind and fit the particle behind.
 
     The kind is the last word of an article's definition ("... 미국의 39번째 대통령이다.").
     """
-    kinds = _kinds(passages)
+    kinds = _kinds(found)
     rivals: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
     for title, kind in kinds.items():
         rivals[kind, ends_in_consonant(title)].append(title)
-    for passage in passages:
-        blanks = list(_blanks(passage, kinds))
+    left_blank = chain.from_iterable(where(_blanks, shards, kinds))
+    for (passage, _), blanks in zip(found, left_blank, strict=True):
         for title, blank in rng.sample(blanks, min(len(blanks), _BLANKS)):
             kind = kinds[title]
             others = [
@@ -48,21 +56,28 @@ def names(passages: Sequence[Passage], rng: random.Random) -> Iterator[Draft]:
                 yield Draft(passage, "name", question, choices, False)
 
 
-def _kinds(passages: Sequence[Passage]) -> dict[str, str]:
+def _kinds(found: Sequence[tuple[Passage, Material]]) -> dict[str, str]:
     """Every article's name that is one word, and its kind."""
     kinds: dict[str, str] = {}
     last = ""
-    for passage in passages:
+    for passage, offered in found:
         if passage.page_id != last:
             last = passage.page_id
-            text, title = definition(passage), name(passage.title)
+            text, title = offered.defined, name(passage.title)
             kind = text.split()[-1] if text else ""
             if kind and kind not in _VAGUE and " " not in title and len(title) >= _NAME:
                 kinds.setdefault(title, kind)
     return kinds
 
 
-def _blanks(passage: Passage, kinds: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _blanks(
+    passages: Sequence[Passage], kinds: Mapping[str, str]
+) -> list[list[tuple[str, str]]]:
+    """For each passage of a shard the names that can be left blank in it."""
+    return [list(_blanks_of(passage, kinds)) for passage in passages]
+
+
+def _blanks_of(passage: Passage, kinds: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Names of other articles in sentences on this one, and the sentence without the name."""
     subject = name(passage.title)
     for sentence in sentences(plain(passage.text)):

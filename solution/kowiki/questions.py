@@ -6,16 +6,18 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, note, open_run, sha256_file, write_json
+from solution.base import Mapper, UserError, mapping, note, open_run, sha256_file, write_json
 from solution.exam import Exam, Question, read_exam, write_exam
 from solution.kowiki.asking import read_teacher
 from solution.kowiki.decontaminate import Neighbour, nearest
 from solution.kowiki.draft import Draft
 from solution.kowiki.generate import generate
 from solution.kowiki.judge import Judge, judged
+from solution.kowiki.material import shards
 from solution.kowiki.passages import MANIFEST, read_manifest, read_passages
 from solution.kowiki.repeated import repeated
 from solution.kowiki.teacher import taught
@@ -37,6 +39,7 @@ def questions(
     seed: int,
     teacher: str | None = None,
     judge: Judge | None = None,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Write questions on the passages of a build under `out`; return the report's counts.
 
@@ -44,8 +47,9 @@ def questions(
     is then needed). A `judge` model leaves out what it can't answer with the passage, or is
     certain of without one that is shown. Every question is held against the test file and the
     other exams; what is too near to one is left out, and provenance.parquet names its nearest
-    neighbour. `limit` keeps so many, drawn evenly. Raises UserError for a folder without a
-    build, an exam that is absent or faulty.
+    neighbour. `limit` keeps so many, drawn evenly. With `ray` (an address, or "local") a Ray
+    cluster works on shards of passages and questions; what is written is the same. Raises
+    UserError for a folder without a build, an exam that is absent or faulty.
     """
     held = {str(path): read_exam(path) for path in dict.fromkeys([test, *exams])}
     read_manifest(folder)  # says so where it is no finished build
@@ -65,38 +69,45 @@ def questions(
     if run.finished:
         note(f"{out}: finished before with the same inputs, used again.")
         return dict(_json(out / REPORT))
+    if master and limit is None:
+        raise UserError("A teacher is asked for so many questions: give --limit.")
     rng = random.Random(seed)
     rejected: Counter[str] = Counter()
     told: dict[str, Any] = {}
-    drafts: Iterable[Draft] = generate(read_passages(folder), rng)
-    if master:
-        if limit is None:
-            raise UserError("A teacher is asked for so many questions: give --limit.")
-        found = list(read_passages(folder))
-        drafts, told = taught(found, master, run.work, seed, limit)
-    kept = _filtered(drafts, rejected)
-    if judge:
-        kept = judged(kept, judge, rejected)
-    if limit is not None and limit < len(kept):
-        kept = [kept[i] for i in sorted(rng.sample(range(len(kept)), limit))]
-    drawn = _placed(kept, rng)
-    near = _neighbours(drawn, held)
+    with mapping(ray) as where:
+        drafts: Iterable[Draft]
+        if master and limit:
+            found = list(read_passages(folder))
+            drafts, told = taught(found, master, run.work, seed, limit)
+        else:
+            drafts = generate(read_passages(folder), rng, where)
+        kept = _filtered(drafts, rejected, where)
+        if judge:
+            kept = judged(kept, judge, rejected)
+        if limit is not None and limit < len(kept):
+            kept = [kept[i] for i in sorted(rng.sample(range(len(kept)), limit))]
+        drawn = _placed(kept, rng)
+        near = _neighbours(drawn, held, where)
     clean = [q for q, n in zip(drawn, near, strict=True) if not n.is_leak]
     if not clean:
         raise UserError(f"{folder}: no question could be made of these passages.")
-    report = {
-        "questions": len(clean),
-        "by_form": dict(Counter(q.id.split("-")[1] for q in clean)),
-        "rejected": {**rejected, "stands in an exam": len(drawn) - len(clean)},
-        "positions": dict(sorted(Counter(q.answer for q in clean).items())),
-        "positions_p": _uniform(clean),
-        **({"teacher": told} if told else {}),
-    }
+    rejected["stands in an exam"] = len(drawn) - len(clean)
+    report = _counts(clean, rejected) | ({"teacher": told} if told else {})
     write_exam(run.work / QUESTIONS, clean)
     _write_provenance(run.work / PROVENANCE, kept, drawn, near)
     write_json(run.work / REPORT, report)
     run.publish(report)
     return report
+
+
+def _counts(clean: Sequence[Question], rejected: Counter[str]) -> dict[str, Any]:
+    return {
+        "questions": len(clean),
+        "by_form": dict(Counter(q.id.split("-")[1] for q in clean)),
+        "rejected": dict(rejected),
+        "positions": dict(sorted(Counter(q.answer for q in clean).items())),
+        "positions_p": _uniform(clean),
+    }
 
 
 def _json(path: Path) -> Any:
@@ -105,7 +116,7 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
+def _filtered(drafts: Iterable[Draft], rejected: Counter[str], where: Mapper) -> list[Draft]:
     kept: list[Draft] = []
     seen: set[tuple[str, str]] = set()
     for draft in drafts:
@@ -119,7 +130,7 @@ def _filtered(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:
         seen.add(key)
         kept.append(draft)
     texts = [" ".join((draft.question, draft.plus, *sorted(draft.choices))) for draft in kept]
-    again = repeated(texts)
+    again = repeated(texts, where)
     rejected["asked before in nearly the same words"] += sum(again)
     return [draft for draft, known in zip(kept, again, strict=True) if not known]
 
@@ -171,8 +182,13 @@ def _placed(drafts: Sequence[Draft], rng: random.Random) -> list[Question]:
     return drawn
 
 
-def _neighbours(drawn: Sequence[Question], held: dict[str, Exam]) -> list[Neighbour]:
-    found = [nearest(drawn, exam.questions) for exam in held.values()]
+def _neighbours(
+    drawn: Sequence[Question], held: dict[str, Exam], where: Mapper
+) -> list[Neighbour]:
+    found = [
+        chain.from_iterable(where(nearest, shards(drawn), exam.questions))
+        for exam in held.values()
+    ]
     return [
         max(group, key=lambda n: (n.is_leak, n.alike)) for group in zip(*found, strict=True)
     ]

@@ -9,13 +9,28 @@ from pathlib import Path
 from solution.base import UserError
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import Hit, open_index
+from solution.kowiki.rerank import POOL, rerank
 
 
-def search(query: str, folder: Path, analyser: Analyser, k: int, as_json: bool) -> str:
-    """The `k` best passages for a query as a table or as JSON lines."""
+def search(
+    query: str,
+    folder: Path,
+    analyser: Analyser,
+    k: int,
+    as_json: bool,
+    *,
+    model: str | None = None,
+) -> str:
+    """The `k` best passages for a query as a table or as JSON lines.
+
+    A dense `model` (see `rerank`) chooses them from the POOL best, or from `k` if that is more.
+    """
     if not query.strip():
         raise UserError("The query is empty. Give some words to search for.")
-    [hits] = open_index(folder, analyser).search([query], k)
+    index = open_index(folder, analyser)
+    [hits] = index.search([query], max(POOL, k) if model else k)
+    if model:
+        hits = rerank(query, hits, model)[:k]
     if as_json:
         return "\n".join(json.dumps(_row(hit), ensure_ascii=False) for hit in hits)
     if not hits:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.base import find
+from solution.report.published import known
 from solution.report.runs import Entry
 
 CARD, HEADER_BYTES = "README.md", 8
@@ -19,6 +20,7 @@ def facts_of(entry: Entry) -> dict[str, Any]:
     """Plain values for the page; a fact that is not known is left out."""
     reference, metrics, board = entry.reference, entry.metrics, entry.board
     training = metrics.get("training") or {}
+    told = known(str(reference.get("model")))
     found: dict[str, Any] = {
         "name": entry.name,
         "kind": entry.kind,
@@ -27,11 +29,13 @@ def facts_of(entry: Entry) -> dict[str, Any]:
         "quantization": reference.get("quantization"),
         "prompt": (entry.config.get("prompt") or {}).get("name"),
         "device": metrics.get("device"),
-        "parameters": metrics.get("parameters") or _local_parameters(reference),
+        "parameters": metrics.get("parameters")
+        or _local_parameters(reference)
+        or told.get("parameters"),
         "seconds": metrics.get("seconds"),
         "speed": metrics.get("questions_per_second"),
         "memory": metrics.get("peak_memory_gib") or training.get("peak_memory_gib"),
-        "licence": board.get("licence") or _licence(reference),
+        "licence": board.get("licence") or _licence(reference) or told.get("licence"),
         "truncated": metrics.get("truncated_rows") or None,
         "published": _published(board),
     }

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,27 @@ def candidates(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "questions": list(sizes),
             "source": row["source"],
             "runs": [str(entries[i].folder) for i in measured],
+            **known(row["model"]),
         }
         rows.append(value)
     rows.sort(key=lambda row: -row["public"])
     for value in rows:
         value["z"] = round(_z(rows[0], value), 2)
     return rows
+
+
+@cache
+def known(model: str) -> dict[str, Any]:
+    """`parameters` and `licence` of one of the ten, as its page on the hub says; else nothing.
+
+    Quantised copies are counted like the weights that they were made of.
+    """
+    for row in _read(HERE / "candidates.csv"):
+        if row["model"] == model:
+            size = round(float(row["billions"]) * 1e9) if row["billions"] else None
+            found = {"parameters": size, "licence": row["licence"]}
+            return {name: value for name, value in found.items() if value}
+    return {}
 
 
 def kobest(results: Sequence[Path]) -> dict[str, Any]:

@@ -6,9 +6,12 @@ import urllib.request
 import pytest
 
 from solution.ask.orders import Answered, answer_turned, as_question, turned
-from solution.ask.page import ask, build, settings, table, typed_of, verdict
+from solution.ask.page import answered_by, ask, build, settings, table, typed_of, verdict
 from solution.base import UserError
+from solution.cli import main
 from solution.exam import Question, load_prompt, read_exam
+from solution.kowiki import Retrieve, with_contexts
+from solution.kowiki import build as build_wiki
 from solution.models import ModelReference, load
 from solution.scoring import encode, score
 
@@ -16,6 +19,21 @@ from solution.scoring import encode, score
 @pytest.fixture(scope="module")
 def tiny(embedded):
     return load(ModelReference(model=str(embedded / "models" / "tiny-s")))
+
+
+@pytest.fixture(scope="module")
+def wiki(tmp_path_factory):
+    """Two articles, one of them with markup in its title and text."""
+    folder = tmp_path_factory.mktemp("ask")
+    said = "<img src=x onerror='window.pwned = 1'> 대동법은 광해군이 처음 시행한 제도이다. "
+    rows = [
+        {"id": "1", "title": "대동법 <script>window.pwned = 1</script>", "text": said * 3},
+        {"id": "2", "title": "호랑이", "text": "호랑이는 고양잇과에 속하는 큰 동물이다. " * 5},
+    ]
+    source = folder / "wiki.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    build_wiki(str(source), folder / "passages")
+    return Retrieve(passages=str(folder / "passages"))
 
 
 def test_every_choice_stands_once_in_every_place():
@@ -87,6 +105,63 @@ def test_the_page_answers_on_loopback_and_asks_nobody(tiny, embedded):
         assert cells["data"][1][0] == "2 <img src=x>"
     finally:
         page.close()
+
+
+ASKED = Question("q", "", "대동법을 처음 시행한 임금은?", ("광해군", "세종", "영조", "정조"))
+
+
+def test_a_question_is_answered_without_and_with_the_wiki_as_predict_would(tiny, wiki):
+    prompt = load_prompt("embedded")
+    line, rows, found = answered_by([tiny], ASKED, prompt, wiki)
+    put_in = with_contexts([ASKED], wiki, prompt, label="test")
+    plain, within = (
+        score(tiny, encode([question], prompt, tiny.tokenizer, tiny.max_length))
+        for question in (ASKED, *put_in.questions)
+    )
+    assert [float(row[1].split()[0]) for row in rows] == pytest.approx(
+        plain[0].probability, abs=1e-3
+    )
+    assert [float(row[4].split()[0]) for row in rows] == pytest.approx(
+        within[0].probability, abs=1e-3
+    )
+    assert line.count("Answer ") == 2 and "With passages" in line
+    [hit] = put_in.found[0].hits
+    assert found == [
+        [hit.passage.title, "", f"{hit.score:.2f}", "0.62", hit.passage.text],
+    ]
+
+
+def test_a_question_that_no_passage_fits_is_answered_once_and_says_why(tiny, wiki):
+    strange = Question("q", "", "zzzz qqqq?", ("가", "나"))
+    line, rows, found = answered_by([tiny], strange, load_prompt("embedded"), wiki)
+    assert line.count("Answer ") == 1 and "No passage is shown" in line
+    assert found == [] and {row[4] for row in rows} == {"–"}
+
+
+def test_a_gate_without_passages_is_refused(capsys):
+    assert main(["ask", "--gate", "gate.json"]) == 2
+    assert "--passages" in capsys.readouterr().err
+
+
+def test_markup_of_a_wiki_is_text_in_the_browser(tiny, embedded, wiki, browser):
+    pytest.importorskip("gradio")
+    blocks = build([tiny], read_exam(embedded / "test.csv"), load_prompt("embedded"), wiki)
+    _, url, _ = blocks.launch(**settings(None), prevent_thread_lock=True, quiet=True)
+    page = browser.new_page()
+    try:
+        page.goto(url)
+        page.get_by_label("Question · 질문").fill(ASKED.question)
+        page.get_by_label("Choices, one a line").fill("<b>광해군</b>\n세종")
+        page.get_by_role("button", name="Answer · 풀기").click()
+        page.get_by_text("처음 시행한 제도이다").filter(visible=True).first.wait_for()
+        told = page.inner_text("body")
+        assert "<script>window.pwned = 1</script>" in told and "onerror='" in told
+        assert "1 <b>광해군</b>" in told
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("img[src=x], b").count() == 0
+    finally:
+        page.close()
+        blocks.close()
 
 
 def call(url, name, data):

@@ -1,7 +1,6 @@
 """A sweep on a Ray cluster of two nodes: one is lost in the middle, and nothing else is."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ def suite_of(world):
 
 
 @pytest.fixture(scope="module")
-def swept(world, tmp_path_factory):
+def swept(world, small_node, tmp_path_factory):
     """The suite on a cluster that loses a node as soon as one candidate is finished."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -56,17 +55,6 @@ def swept(world, tmp_path_factory):
         process.kill()
         cluster.shutdown()
     return out, before
-
-
-def small_node():
-    """Ports of its agents told beforehand: a node does not wait for them on a busy machine."""
-    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
-    ports = {}
-    for name in names:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports[f"{name}_port"] = free.getsockname()[1]
-    return ports | {"object_store_memory": 2**27}
 
 
 def wait_for_one(out, process):

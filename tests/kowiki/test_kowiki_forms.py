@@ -5,9 +5,11 @@ import re
 
 import pytest
 
+from solution.base import map_here
 from solution.kowiki import Passage
 from solution.kowiki.boxes import LABELS, boxes, orders
 from solution.kowiki.draft import changed, is_closed
+from solution.kowiki.material import material
 from solution.kowiki.names import names
 
 TEXT = (
@@ -21,9 +23,13 @@ def passage(text, title="가람시", page="1", number=0):
     return Passage(f"{page}-{number}", page, title, "", text)
 
 
+def read(*passages):
+    return list(zip(passages, material(passages, None), strict=True))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_box_is_keyed_by_the_statements_that_the_passage_holds(seed):
-    (draft,) = boxes([passage(TEXT)], random.Random(seed))
+    (draft,) = boxes(read(passage(TEXT)), random.Random(seed))
     lines = dict(line.split(". ", 1) for line in draft.plus.split("\n"))
     assert list(lines) == list(LABELS)
     right = ", ".join(label for label, line in lines.items() if line in TEXT)
@@ -37,7 +43,7 @@ def test_an_order_is_keyed_by_the_years_which_are_not_shown(seed):
     years = {1910: "작은 학교가 들어섰다.", 1931: "철도가 놓였다.", 1948: "시장이 문을 열었다."}
     years |= {1975: "큰 다리가 강 위에 놓였다.", 1990: "박물관이 새로 지어졌다."}
     told = [f"{year}년 가람시에는 {event}" for year, event in years.items()]
-    (draft,) = orders([passage(" ".join(told))], random.Random(seed))
+    (draft,) = orders(read(passage(" ".join(told))), random.Random(seed))
     lines = dict(line.split(". ", 1) for line in draft.plus.split("\n"))
     assert not re.search(r"\d", draft.plus)
     event_years = {event: year for year, event in years.items()}
@@ -57,7 +63,8 @@ def test_a_blank_is_filled_by_a_name_of_its_kind_that_fits_the_particle():
     text = (
         "가람시는 오래전부터 바닷길을 따라 하람읍과 물고기를 주고받으며 함께 자라난 도시이다."
     )
-    drafts = list(names([passage(text), *pages], random.Random(0)))
+    every = [passage(text), *pages]
+    drafts = list(names(read(*every), [every], random.Random(0), map_here))
     (draft,) = [d for d in drafts if d.passage.title == "가람시"]
     assert draft.choices[0] == "하람읍"
     assert set(draft.choices[1:]) < set(towns)

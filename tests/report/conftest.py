@@ -1,13 +1,9 @@
 """Benches of made-up runs, a report of some, and the browser that opens it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from made_runs import Bench, questions_of
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture
@@ -28,16 +24,3 @@ def study(tmp_path_factory) -> Path:
     page = bench.root / "report.html"
     report([bench.root / "explore", bench.root / "finetune"], page, 32.0)
     return page
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """The distribution's Chromium; tests skip where there is none."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    with api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=found, args=QUIET)
-        yield chromium
-        chromium.close()

@@ -7,7 +7,9 @@ import pytest
 from made_runs import questions_of, scored_of
 
 from solution.base import UserError
+from solution.explore.suite import load_suite
 from solution.report import report
+from solution.report.published import known
 from solution.scoring import write_predictions
 
 DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
@@ -107,6 +109,25 @@ def test_a_candidate_of_the_first_study_stands_beside_its_published_score(bench)
     assert len(rows) == 10
     assert len(rows[name]["runs"]) == 1
     assert (rows[name]["public"], rows[name]["private"]) == (0.6889, 0.6621)
+    assert (rows[name]["parameters"], rows[name]["licence"]) == (14_800_000_000, "Apache-2.0")
+
+
+def test_what_is_known_of_a_candidate_fills_what_its_run_does_not_say(bench):
+    name = "CohereForAI/aya-expanse-8b"
+    folder = bench.explored(questions_of(20), {name: 0.5, "lcw99/other": 0.4})
+    metrics = folder / name.replace("/", "__") / "metrics.json"
+    metrics.write_text(json.dumps({"questions_per_second": 1.0}), encoding="utf-8")
+    models = {m["name"]: m for m in made(bench)[0]["boards"][0]["models"]}
+    known = models[name.replace("/", "__")] if name not in models else models[name]
+    assert (known["parameters"], known["licence"]) == (8_030_000_000, "CC-BY-NC-4.0")
+    assert all("licence" not in model for model in models.values() if model is not known)
+
+
+def test_the_suite_and_the_study_name_the_same_licences():
+    suite = load_suite("seed").candidates
+    assert {c.model: c.licence for c in suite} == {
+        c.model: known(c.model).get("licence", "") for c in suite
+    }
 
 
 def test_harness_results_stand_beside_the_published_kobest_rows(bench):

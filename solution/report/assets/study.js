@@ -16,12 +16,13 @@ function candidatesTable() {
   const group = (name, columns) => h("th", { scope: "colgroup", colspan: columns, class: "over" }, t(name));
   return h("table", { class: "numbers" },
     h("thead", {},
-      h("tr", {}, h("td", {}), group("published", 3), any ? group("measured", 3) : null),
-      h("tr", {}, ["model", "public", "private", "z", ...(any ? ["public", "private", "exam"] : [])].map((name, i) =>
-        h("th", { scope: "col", class: i % 6 ? "" : "text" }, t(name))))),
+      h("tr", {}, h("td", {}), group("published", 5), any ? group("measured", 3) : null),
+      h("tr", {}, ["model", "public", "private", "z", "parameters", "licence", ...(any ? ["public", "private", "exam"] : [])].map((name, i) =>
+        h("th", { scope: "col", class: [0, 5, 8].includes(i) ? "text" : "" }, t(name))))),
     h("tbody", {}, report.candidates.map((row) => h("tr", {},
       h("th", { scope: "row" }, row.model), score(row.public, row.questions[0]), score(row.private, row.questions[1]),
-      h("td", { class: row.z > 2 ? "" : "tie" }, row.z ? fixed(row.z, 1) : ""), cell(row)))));
+      h("td", { class: row.z > 2 ? "" : "tie" }, row.z ? fixed(row.z, 1) : ""),
+      h("td", {}, row.parameters ? `${row.parameters / 1e9}B` : ""), h("td", { class: "text" }, row.licence ?? ""), cell(row)))));
 }
 
 function kobestTable() {
