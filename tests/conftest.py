@@ -78,19 +78,37 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def small_node():
-    """Makes the options of a Ray node that starts soon and takes little memory.
+def ray_cluster():
+    """Makes a local Ray cluster: its Cluster, and a node for each dictionary of options.
 
-    The ports of its agents are told beforehand: it does not wait for them on a busy machine.
+    Ray gives a node 30 s to start, which a busy machine may miss: then all is begun anew. The
+    ports of a node's agents are told beforehand, so that it does not wait for them.
     """
-    names = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
 
-    def options():
-        ports = {}
-        for name in names:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                ports[f"{name}_port"] = free.getsockname()[1]
-        return ports | {"object_store_memory": 2**27}
+    def make(*wanted):
+        for left in (3, 2, 1, 0):
+            cluster = Cluster()
+            try:
+                return cluster, [cluster.add_node(**_small_node(), **one) for one in wanted]
+            except Exception:
+                cluster.shutdown()
+                if not left:
+                    raise
 
-    return options
+    return make
+
+
+def _small_node():
+    ports = {}
+    for name in (
+        "metrics_agent",
+        "metrics_export",
+        "dashboard_agent_listen",
+        "runtime_env_agent",
+    ):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports[f"{name}_port"] = free.getsockname()[1]
+    return ports | {"object_store_memory": 2**27}

@@ -86,6 +86,9 @@ def _questions(
 
 def _question(row: Row, answers: bool, ignored: Counter[str]) -> Question:
     fields = {name: _clean(name, text) for name, text in row.fields.items()}
+    # Its texts are brought to NFC once they are read: before that the "a" that ends an escape
+    # might join a mark behind it.
+    fields["problems"] = row.fields["problems"]
     id = row.fields["id"]  # as it stands: a submission must repeat it to the letter
     if not id or id != id.strip():
         raise _Fault(f"id: expected text without blanks around it, found {id!r}")

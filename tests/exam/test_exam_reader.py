@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from solution.exam import Question, read_exam, write_exam
@@ -149,6 +149,7 @@ def questions(draw):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@example([Question("0", "", "\U0001428a\u0323", ("0", "1"))])  # the escape's a, then a mark
 @given(st.lists(questions(), min_size=1, max_size=4, unique_by=lambda q: q.id))
 def test_any_exam_comes_back_equal_from_its_file(tmp_path, written):
     write_exam(tmp_path / "e.csv", written)

@@ -29,14 +29,11 @@ def suite_of(world):
 
 
 @pytest.fixture(scope="module")
-def swept(world, small_node, tmp_path_factory):
+def swept(world, ray_cluster, tmp_path_factory):
     """The suite on a cluster that loses a node as soon as one candidate is finished."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
-    cluster.add_node(num_cpus=0, include_dashboard=False, **small_node())
-    lost, _ = (cluster.add_node(num_cpus=1, memory=2**36, **small_node()) for _ in range(2))
+    worker = {"num_cpus": 1, "memory": 2**36}
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster, (_, lost, _) = ray_cluster(head, worker, worker)
     out = tmp_path_factory.mktemp("swept") / "out"
     command = [sys.executable, "-m", "solution", "explore", "--suite", str(suite_of(world))]
     process = subprocess.Popen(

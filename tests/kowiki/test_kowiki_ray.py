@@ -36,15 +36,11 @@ def test_the_size_of_shards_changes_no_byte(embedded, passages, whole, tmp_path,
 
 
 def test_a_cluster_changes_no_byte(
-    embedded, passages, whole, small_node, tmp_path, monkeypatch
+    embedded, passages, whole, ray_cluster, tmp_path, monkeypatch
 ):
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
     monkeypatch.setattr(material, "SHARD", 50)  # several for every stage
-    nodes = Cluster()
+    nodes, _ = ray_cluster({"num_cpus": 2, "include_dashboard": False})
     try:
-        nodes.add_node(num_cpus=2, include_dashboard=False, **small_node())
         assert make(embedded, passages, tmp_path / "out", nodes.address) == whole
     finally:
         nodes.shutdown()
