@@ -25,7 +25,13 @@ from xml.sax.saxutils import escape
 
 from solution.kowiki.clean import clean_by_parser, clean_by_rules
 
-HEAD = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="ko">\n'
+HEAD = (
+    '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="ko">\n'
+    "  <siteinfo>\n    <base>https://ko.wikipedia.org/wiki/</base>\n    <namespaces>\n"
+    '      <namespace key="0" case="first-letter" />\n'
+    '      <namespace key="10" case="first-letter">틀</namespace>\n'
+    "    </namespaces>\n  </siteinfo>\n"
+)
 PAGE = (
     "  <page>\n    <title>{title}</title>\n    <ns>0</ns>\n    <id>{id}</id>\n    <revision>\n"
     "      <id>{id}</id>\n      <timestamp>2026-01-01T00:00:00Z</timestamp>\n"
