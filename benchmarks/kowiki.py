@@ -122,7 +122,7 @@ def cleaners(texts: Sequence[str]) -> None:
         f"\nCleaners on {len(texts)} pages\n\n"
         "| cleaner | MB | CPU s | MB/s |\n|---|--:|--:|--:|"
     )
-    ours = [str(text) for text, _ in timed("rules", texts, clean_by_rules)]  # type: ignore[misc]
+    ours = [str(text) for text, _ in timed("rules", texts, clean_by_rules)]  # type: ignore[misc, has-type]
     theirs = [str(text) for text in timed("mwparserfromhell", texts, clean_by_parser)]
     pairs = list(zip(ours, theirs, strict=True))
     for size in (1, 3):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from solution.kowiki import Index, Passage, build, read_passages
+from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import write_index
 from solution.kowiki.pages import pack
 from solution.kowiki.sections import sentences
@@ -108,14 +109,17 @@ HEAD = "| {} | R@1 | R@3 | R@10 | MRR@10 | CPU ms/query |\n|---|--:|--:|--:|--:|
 
 
 def measure(
-    name: str, index: Index, tasks: Sequence[Task], query=lambda task: task.query
+    name: str,
+    index: Index,
+    tasks: Sequence[Task],
+    query: Callable[[Task], str] = lambda task: task.query,
 ) -> str:
     start = time.process_time()
     ranks = found_at(index, tasks, query)
     return row(name, ranks, time.process_time() - start)
 
 
-def indexed(passages: Sequence[Passage], analyser: str, **settings: float) -> Index:
+def indexed(passages: Sequence[Passage], analyser: Analyser, **settings: float) -> Index:
     folder = Path(tempfile.mkdtemp(prefix="kowiki-"))
     write_index(passages, len(passages), folder / "index", analyser, **settings)
     return Index(folder / "index", analyser)
@@ -172,7 +176,8 @@ def main() -> None:
             f"{len(passages)} of them\n"
         )
         print(HEAD.format("analyser"))
-        for analyser in options.analysers if length == 300 else ["bigrams"]:
+        analysers: list[Analyser] = options.analysers if length == 300 else ["bigrams"]
+        for analyser in analysers:
             index = indexed(passages, analyser)
             print(measure(analyser, index, tasks), flush=True)
             if analyser == "bigrams" and length == 300:

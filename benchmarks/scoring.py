@@ -112,9 +112,9 @@ def compare(
 
 def copa(data: Path, tokenizer: Any, rows: int, shots: int, *, same: bool) -> list[Pair]:
     """KoBEST COPA in the harness's own words; shots drawn for each row, or once for all."""
-    from solution.scoring.local_tasks import _read
+    from solution.scoring.local_tasks import read_splits
 
-    splits = _read("kobest_copa", data)
+    splits = read_splits("kobest_copa", data)
     rng = random.Random(42)
     fixed = rng.sample(splits["train"], shots)
     pairs = []
@@ -137,10 +137,10 @@ def _right(row: dict[str, Any]) -> str:
 
 def endings(data: Path, tokenizer: Any, rows: int) -> list[Pair]:
     """KoBEST HellaSwag without shots: four endings behind each context."""
-    from solution.scoring.local_tasks import _read
+    from solution.scoring.local_tasks import read_splits
 
     pairs = []
-    for row in _read("kobest_hellaswag", data)["test"][:rows]:
+    for row in read_splits("kobest_hellaswag", data)["test"][:rows]:
         context = tuple(tokenizer(f"문장: {row['context']}").input_ids)
         for i in range(1, 5):
             pairs.append((context, tuple(tokenizer(" " + row[f"ending_{i}"]).input_ids)))
