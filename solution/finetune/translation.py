@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from solution.base import (
     Progress,
     Run,
     UserError,
-    atomic_write,
     find,
     find_run,
+    json_line,
     note,
     open_run,
+    read_journal,
     sha256_file,
+    write_lines,
 )
 from solution.finetune.instruction_files import raw_rows
 from solution.finetune.protect import Lost, check_kept, has_words, hidden, restored
@@ -90,7 +92,7 @@ def translated(row: Row, by: Translator) -> Row:
 
 def _work(run: Run, source: str, rows: int, by: Translator, seed: int) -> None:
     drawn = _drawn(run.work / DRAWN, source, rows, seed)
-    done = _journal(run.work / JOURNAL)
+    done = {row["id"]: row for row in read_journal(run.work / JOURNAL)}
     todo = [row for row in drawn if row["id"] not in done]
     if todo:
         letters = sum(len(row[key]) for row in todo for key in TEXTS)
@@ -102,8 +104,8 @@ def _work(run: Run, source: str, rows: int, by: Translator, seed: int) -> None:
             f"no row could be translated ({faults.most_common(1)[0][0]}). Take another --by."
         )
     ordered = [done[row["id"]] for row in drawn]
-    _write(run.work / ROWS, (row for row in ordered if "fault" not in row))
-    _write(run.work / FAILED, (row for row in ordered if "fault" in row))
+    write_lines(run.work / ROWS, (row for row in ordered if "fault" not in row))
+    write_lines(run.work / FAILED, (row for row in ordered if "fault" in row))
     for name in (DRAWN, JOURNAL):
         (run.work / name).unlink()
     translated_rows = len(done) - faults.total()
@@ -120,7 +122,7 @@ def _translate_all(todo: list[Row], by: Translator, journal: Path) -> dict[str, 
             except Lost as error:
                 found = {**row, "fault": str(error)}
             done[row["id"]] = found
-            stream.write(_line(found))
+            stream.write(json_line(found))
             stream.flush()
             progress.advance()
     return done
@@ -172,31 +174,8 @@ def _drawn(path: Path, source: str, rows: int, seed: int) -> list[Row]:
     """What an interrupted run drew, else drawn now: a pass over 2.4 GB takes its minutes."""
     if not path.is_file():
         note(f"Drawing {rows} rows of {source}.")
-        _write(path, draw(source, rows, seed))
+        write_lines(path, draw(source, rows, seed))
     return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def _journal(path: Path) -> dict[str, Row]:
-    """The rows that an interrupted run finished; a last line cut short is taken out."""
-    if not path.is_file():
-        return {}
-    rows = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            rows.append(json.loads(line if line.endswith(b"\n") else b""))
-        except ValueError:
-            break
-    _write(path, rows)
-    return {row["id"]: row for row in rows}
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    with atomic_write(path) as part:
-        part.write_text("".join(map(_line, rows)), encoding="utf-8")
-
-
-def _line(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _told(out: Path, counts: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from solution.base import Progress
+from solution.base import Progress, json_line, read_journal
 from solution.kowiki.asking import Ask, Page, Teacher, asker
 from solution.kowiki.draft import Draft
 from solution.kowiki.passages import Passage
@@ -31,13 +30,12 @@ def taught(
     rng = random.Random(f"{seed}/teacher")
     order = rng.sample(range(len(passages)), len(passages))
     shown = [rng.random() < teacher.shown_share for _ in passages]
-    kept = {call["passage_id"]: call for call in _kept(work / CALLS)}
+    kept = {call["passage_id"]: call for call in read_journal(work / CALLS)}
     ask: Ask | None = None
     drafts: list[Draft] = []
     calls: list[dict[str, Any]] = []
     progress = Progress(f"questions by {teacher.name}", limit, "questions")
     with (work / CALLS).open("a", encoding="utf-8") as file:
-        file.write("\n")  # so that a line torn by a kill stays the only one lost
         for place in order:
             if len(drafts) >= limit:
                 break
@@ -46,24 +44,13 @@ def taught(
             if call is None:
                 ask = ask or asker(teacher)
                 call = _call(teacher, ask, passage, shown[place])
-                file.write(json.dumps(call, ensure_ascii=False) + "\n")
+                file.write(json_line(call))
                 file.flush()
             new = list(_drafts(passage, call, shown[place]))
             drafts += new
             calls.append(call)
             progress.advance(min(len(new), limit))
     return drafts, _report(teacher, calls, len(drafts))
-
-
-def _kept(path: Path) -> Iterator[dict[str, Any]]:
-    """The calls of an earlier start; its last line may be half-written."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
 
 
 def _call(teacher: Teacher, ask: Ask, passage: Passage, shown: bool) -> dict[str, Any]:

@@ -132,14 +132,16 @@ def test_a_killed_run_asks_for_no_passage_twice(serve, passages, tmp_path):
     found = list(read_passages(passages))
     with pytest.raises(UserError, match="500"):
         taught(found, read_teacher(str(path)), tmp_path, 0, 5)
-    with (tmp_path / CALLS).open("a", encoding="utf-8") as file:
-        file.write('{"passage_id": "half')
+    with (tmp_path / CALLS).open("ab") as file:
+        file.write('{"passage_id": "반'.encode()[:-1])  # killed inside a character
     server.say = good
     drafts, _ = taught(found, read_teacher(str(path)), tmp_path, 0, 5)
     asked = [body["messages"][-1]["content"] for body in server.bodies]
     assert len(drafts) == 5
     assert len(set(asked)) == 5
     assert len(asked) == 6  # the failed one again
+    assert taught(found, read_teacher(str(path)), tmp_path, 0, 5)[0] == drafts
+    assert len(server.bodies) == 6  # nor does the line cut short cost the next one
 
 
 def test_a_refused_key_is_told_at_once(serve, passages, tmp_path):
