@@ -1,8 +1,10 @@
 """Live progress: what a line says of a running candidate, and where it goes."""
 
+import io
 import json
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -59,30 +61,37 @@ def test_each_running_candidate_has_a_line(key, tmp_path):
     assert one == "one: 0/10 questions" and two.startswith("two: 1/10")
 
 
-def test_lines_are_plain_where_there_is_no_terminal(key, tmp_path, capsys, monkeypatch):
+def stderr(monkeypatch) -> io.StringIO:
+    """What is said from here on; capsys could lose what a thread writes while it is read."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    return stream
+
+
+def test_lines_are_plain_where_there_is_no_terminal(key, tmp_path, monkeypatch):
+    told = stderr(monkeypatch).getvalue
     monkeypatch.setattr("solution.explore.live.PLAIN_SECONDS", 0.01)
     part(tmp_path / "work" / "parts", 0, range(4), 1, seconds=2.0)
     live = Live(key)
     with live.shown(), live.running("tiny", tmp_path / "work", 10):
-        while "tiny" not in (told := capsys.readouterr().err):
-            pass
-    assert re.match(r"tiny: 4/10 questions, [^\r\x1b]*\n", told) and "\x1b" not in told
+        while "tiny" not in told():
+            time.sleep(0.01)
+    assert re.match(r"tiny: 4/10 questions, [^\r\x1b]*\n", told()) and "\x1b" not in told()
 
 
-def test_on_a_terminal_the_lines_move_and_are_wiped(key, tmp_path, capsys, monkeypatch):
+def test_on_a_terminal_the_lines_move_and_are_wiped(key, tmp_path, monkeypatch):
+    told = stderr(monkeypatch).getvalue
     live = Live(key)
     live._terminal = True
     monkeypatch.setattr("solution.explore.live.TERMINAL_SECONDS", 0.01)
     part(tmp_path / "one" / "parts", 0, range(4), 1, seconds=2.0)
     part(tmp_path / "two" / "parts", 0, range(4), 2, seconds=2.0)
-    told = ""
     one, two = (live.running(name, tmp_path / name, 10) for name in ("one", "two"))
     with live.shown(), one, two:
-        while "two" not in told:
-            told += capsys.readouterr().err
-    told += capsys.readouterr().err
-    assert re.search(r"\r\x1b\[Jone: [^\n]*\ntwo: [^\n]*\x1b\[1A\r", told)
-    assert told.endswith("\r\x1b[J")
+        while "two" not in told():
+            time.sleep(0.01)
+    assert re.search(r"\r\x1b\[Jone: [^\n]*\ntwo: [^\n]*\x1b\[1A\r", told())
+    assert told().endswith("\r\x1b[J")
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(world, tmp_path):
