@@ -1,12 +1,15 @@
-"""Every shipped recipe in miniature: trained, saved, loaded again and scored on the CPU."""
+"""Every shipped recipe in miniature: trained, saved, loaded again and ranked on the CPU."""
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from solution.base import find, load_config
-from solution.exam import load_prompt
+from solution.exam import load_prompt, read_exam, write_exam
+from solution.explore import candidates, explore, worker
 from solution.finetune.material import read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.recipe import RATES, Recipe, read_recipe
@@ -39,7 +42,7 @@ def train(name, changes, folder, monkeypatch):
     recipe = read_recipe(f"tiny/{name}", None, None, changes)
     prompt = load_prompt(recipe.prompt)
     material = read_material(recipe.data)
-    some = material.test.questions[:6]
+    some = read_exam(find("data/embedded/train.csv"), answers=True).questions[:6]
     live = []
     keep = trainer.make_trainer
 
@@ -61,8 +64,31 @@ def train(name, changes, folder, monkeypatch):
     return recipe, prompt, some, live
 
 
+def ranked(tuned, prompt, some, folder, monkeypatch):
+    """`explore`'s leaderboard of what was tuned, by what it makes of it: a row a name."""
+
+    def here(_module, job):  # a process each would load torch anew
+        with job.log.open("a", encoding="utf-8") as stream:
+            return worker.attempt(lambda log: worker._score_candidate(job, log), stream)
+
+    monkeypatch.setattr(candidates, "run_worker", here)
+    write_exam(folder / "exam.csv", some)
+    model = tuned.model_dump(exclude_none=True) | {"max_length": 512}
+    suite = {
+        "name": "tuned",
+        "prompt": prompt,
+        "exams": [{"name": "few", "exam": "exam.csv"}],
+        "candidates": [{"name": "tuned", **model}],
+    }
+    (folder / "suite.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
+    explore("suite.yaml", None, None, None, [])
+    board = folder / "runs" / "explore" / "tuned" / "leaderboard.csv"
+    with board.open(encoding="utf-8") as stream:
+        return {row["model"]: row for row in csv.DictReader(stream)}
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_a_tiny_recipe_trains_saves_reloads_and_scores(case, tmp_path, monkeypatch):
+def test_a_tiny_recipe_trains_saves_reloads_and_is_ranked(case, tmp_path, monkeypatch):
     name, changes = CASES[case]
     # The last step is what is kept: nothing is held out to choose another.
     changes = [*changes, "data.validation_fraction=0"]
@@ -73,10 +99,14 @@ def test_a_tiny_recipe_trains_saves_reloads_and_scores(case, tmp_path, monkeypat
     assert sum(losses[-3:]) < sum(losses[:3])
     assert facts["trainable_parameters"] > 0
     assert facts["training_minutes"] == pytest.approx(facts["training_seconds"] / 60, abs=0.01)
-    loaded = load(tuned_reference(recipe, adapter))
+    tuned = tuned_reference(recipe, adapter)
+    loaded = load(tuned)
     scored, _ = answer_questions(loaded, some, prompt)
     for ours, theirs in zip(scored, live, strict=True):
         assert ours.log_likelihood == pytest.approx(theirs.log_likelihood, abs=2e-4)
+    row = ranked(tuned, recipe.prompt, some, tmp_path, monkeypatch)["tuned"]
+    right = [one.answer == question.answer for one, question in zip(scored, some, strict=True)]
+    assert float(row["accuracy"]) == pytest.approx(sum(right) / len(some), abs=1e-4)
 
 
 @pytest.mark.parametrize("name", STUDIES)
