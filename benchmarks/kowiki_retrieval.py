@@ -21,8 +21,7 @@ from typing import NamedTuple
 from solution.kowiki import Index, Passage, build, read_passages
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import write_index
-from solution.kowiki.pages import pack
-from solution.kowiki.sections import sentences
+from solution.kowiki.pages import pieces_of
 
 K = 10
 
@@ -130,7 +129,7 @@ def cut(paragraphs: Sequence[tuple[str, str, str]], length: int) -> list[Passage
     return [
         Passage(f"{page}-{number}", page, title, "", piece)
         for page, title, text in paragraphs
-        for number, piece in enumerate(pack(sentences(text), length))
+        for number, piece in enumerate(pieces_of(text, length))
     ]
 
 

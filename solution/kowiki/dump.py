@@ -20,7 +20,7 @@ from solution.base import UserError
 from solution.kowiki.blocks import read_blocks
 from solution.kowiki.pages import Page
 
-_READ = 1 << 20
+_READ = 1 << 17
 # MediaWiki keeps pages under 2 MiB; escaping may make four times that of it.
 LARGEST_PAGE = 8 << 20
 _OPEN, _CLOSE = b"<page>", b"</page>"
@@ -28,7 +28,8 @@ _FIELD = {
     name: re.compile(rf"<{name}>([^<]*)</{name}>")
     for name in ("title", "ns", "id", "timestamp")
 }
-_NUMBER = re.compile(r"&#\w{1,8};")
+_ESCAPE = re.compile(r"&(?:lt|gt|quot|amp|#\w{1,8});")
+_ESCAPED = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&amp;": "&"}
 _TEXT = re.compile(r"<text\b[^>]*?(?:/>|>([^<]*)</text>)")
 
 Chunk = tuple[bytes | None, bool]
@@ -183,8 +184,8 @@ def _page(raw: bytes) -> Page | None:
 
 def _unescape(text: str) -> str:
     """Undo the escaping of XML; named entities of any other kind stay as they are."""
-    if "&" not in text:
-        return text
-    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')
-    text = _NUMBER.sub(lambda match: html.unescape(match[0]), text) if "&#" in text else text
-    return text.replace("&amp;", "&")
+    return _ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return _ESCAPED.get(match[0]) or html.unescape(match[0])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from solution.kowiki.clean import clean, tidy
 from solution.kowiki.passages import Passage
-from solution.kowiki.sections import sections, sentences
+from solution.kowiki.sections import PLAIN_STOP, is_plain, prose, sections, sentences
 
 _REDIRECT = re.compile(r"\s*#\s*(?:넘겨주기|redirect)", re.IGNORECASE)
 _DISAMBIGUATION = re.compile(
@@ -60,7 +60,7 @@ def cut_page(page: Page, length: int, shortest: int) -> Cut:
     pieces = [
         (section, piece)
         for section, body in sections(text)
-        for piece in pack(sentences(body), length)
+        for piece in pieces_of(body, length)
     ]
     if sum(len(piece) for _, piece in pieces) < shortest:
         return Cut([], "stub", parsed)
@@ -82,6 +82,27 @@ def _lists_meanings(text: str) -> bool:
     opening = text[:200].lstrip().partition("\n")[0]
     found = _LISTS_MEANINGS.search(opening)
     return found is not None and len(opening) - found.end() < 10 and len(opening) < 100
+
+
+def pieces_of(body: str, length: int) -> list[str]:
+    """The sentences of a section's body, packed to at most `length` characters."""
+    lines = prose(body)
+    flow = " ".join(lines)
+    plain = all(line.endswith(PLAIN_STOP[:-1]) for line in lines) and is_plain(flow)
+    packed = _pack_plain(flow, length) if plain else None
+    return list(pack(sentences(lines), length)) if packed is None else packed
+
+
+def _pack_plain(flow: str, length: int) -> list[str] | None:
+    """What `pack` gives of plain sentences, cut out of them; None where one is too long."""
+    pieces, start = [], 0
+    while len(flow) - start > length:
+        stop = flow.rfind(PLAIN_STOP, start, start + length + 1) + len(PLAIN_STOP) - 1
+        if stop < start + len(PLAIN_STOP) - 1:
+            return None
+        pieces.append(flow[start:stop])
+        start = stop + 1
+    return [*pieces, flow[start:]]
 
 
 def pack(parts: Iterable[str], length: int) -> Iterator[str]:

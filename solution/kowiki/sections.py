@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from solution.kowiki.clean import FORMULA
 
@@ -51,7 +51,9 @@ _CUT = frozenset(
     ]
 )
 _STOP = re.compile(r"[.!?。…][\"'”’」』)\]]*(?:\s+|(?=[가-힣]))")
-_PLAIN_STOP = "다. "
+PLAIN_STOP = "다. "
+# Another bracket or a sentence's end in brackets: where a sentence ends must be counted out.
+_OPEN_BRACKET = re.compile(r"\([^()]*(?:\(|다\. )")
 _STOPS = (".", "!", "?", "。", "…")
 _CLOSING = "\"'”’」』)]"
 # What goes on after a quotation: 고 말했다, 라는 뜻이다.
@@ -85,33 +87,40 @@ def _path(path: list[tuple[int, str]]) -> str:
     return " > ".join(name for _, name in path)
 
 
-def sentences(text: str) -> list[str]:
-    """The whole sentences of a section.
+def prose(text: str) -> list[str]:
+    """The lines of a section that hold sentences: no list items, no captions."""
+    return [line for line in text.split("\n") if line and _is_prose(line)]
 
-    Left out are lines that hold none (list items, captions), ends without a full stop, and
-    sentences that lost a formula.
+
+def sentences(lines: Iterable[str]) -> list[str]:
+    """The whole sentences of lines of prose.
+
+    Left out are ends without a full stop, and sentences that lost a formula.
     """
     found: list[str] = []
-    for line in text.split("\n"):
-        if line and _is_prose(line):
-            split = _split_plain(line) or _split(line)
-            if FORMULA in line or "formula_" in line:
-                split = [one for one in split if not _LOST.search(one)]
-            found += split
+    for line in lines:
+        split = _split_plain(line) if is_plain(line) else _split(line)
+        if FORMULA in line or "formula_" in line:
+            split = [one for one in split if not _LOST.search(one)]
+        found += split
     return found
 
 
+def is_plain(text: str) -> bool:
+    """Whether every sentence ends in 다., and nothing in it needs a closer look."""
+    return (
+        text.endswith(PLAIN_STOP[:-1])
+        and text.count(".") == text.count(PLAIN_STOP) + 1
+        and not ("?" in text or "!" in text or "…" in text or "。" in text)
+        and not ("(" in text and _OPEN_BRACKET.search(text))
+        and not (FORMULA in text or "formula_" in text)
+    )
+
+
 def _split_plain(line: str) -> list[str]:
-    """What `_split` gives, at a third of its time; [] where other ends than 다. may count."""
-    *parts, rest = line.split(_PLAIN_STOP)
-    if line.count(".") != len(parts) + line.endswith(_PLAIN_STOP[:-1]):
-        return []
-    if "?" in line or "!" in line or "…" in line or "。" in line:
-        return []
-    if "(" in line and any(part.count("(") > part.count(")") for part in parts):
-        return []
-    parts = [part + _PLAIN_STOP[:-1] for part in parts]
-    return [*parts, rest] if len(rest) >= LONG_LINE or (rest and _closed(rest)) else parts
+    """What `_split` gives of a plain line, at a third of its time."""
+    *parts, rest = line.split(PLAIN_STOP)
+    return [*(part + PLAIN_STOP[:-1] for part in parts), rest]
 
 
 def _split(line: str) -> list[str]:

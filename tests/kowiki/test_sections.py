@@ -1,10 +1,10 @@
 from solution.kowiki.clean import FORMULA
 from solution.kowiki.pages import Page, cut_page, pack
-from solution.kowiki.sections import sections, sentences
+from solution.kowiki.sections import prose, sections, sentences
 
 
 def split(text):
-    return list(sentences(text))
+    return sentences(prose(text))
 
 
 def test_sentences_end_at_full_stops_but_not_inside_numbers_initials_and_brackets():
