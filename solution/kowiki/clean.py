@@ -49,15 +49,13 @@ _HIDDEN_LINKS = frozenset(
     ]
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?|simple")
-_ELEMENT = re.compile(rf"<({_HIDDEN_ELEMENTS})\b([^<>]*)>", re.IGNORECASE)
-_CLOSING = {
-    name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _HIDDEN_ELEMENTS.split("|")
-}
+# Case is ignored within these only: what they begin with is found at the speed of memory.
+_ELEMENT = re.compile(rf"<((?i:{_HIDDEN_ELEMENTS}))\b([^<>]*)>")
+_CLOSING = {name: re.compile(rf"</(?i:{name})\s*>") for name in _HIDDEN_ELEMENTS.split("|")}
 # Templates that a reader sees as their last argument.
 _SHOWN = re.compile(
-    r"\{\{\s*(?:lang|llang|nowrap|nobr|한자|ko-hani|IPA|옛한글|글자색|color)\s*"
+    r"\{\{\s*(?i:lang|llang|nowrap|nobr|한자|ko-hani|IPA|옛한글|글자색|color)\s*"
     r"(?:\|[^{}|]*)??\|([^{}|]*)\}\}",
-    re.IGNORECASE,
 )
 # Stands where a formula was: the sentence around it can't be understood any more.
 FORMULA = "\ue001"
@@ -66,16 +64,15 @@ _HEADING = re.compile(r"^=+[^\n]*=+[ \t]*$", re.MULTILINE)
 _MARK = "\ue000"  # stands for = in headings, which the parser would drop
 # {{ {| }} |} |}}; a set in front lets the search skip what is none of its characters.
 _BRACES = re.compile(r"[{|}](?:(?<=\{)[{|]|(?<=\|)\}\}?|(?<=\})\})")
-# The usual ones, which hold no other. Patterns that begin with two plain characters are found
-# at the speed of memory, a choice between two such is not.
-_PLAIN_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+# The usual ones, which hold no other, or templates that hold none. A pattern that begins with
+# plain characters is found at the speed of memory, a choice between two such is not.
+_PLAIN_TEMPLATE = re.compile(r"\{\{[^{}]*+(?:\{\{[^{}]*+\}\}[^{}]*+)*+\}\}")
 _PLAIN_TABLE = re.compile(r"\{\|[^{}]*\|\}")
-_PLAIN_LINK = re.compile(r"\[\[([^\[\]|:]+)\]\]")
-_NAMED_LINK = re.compile(r"\[\[[^\[\]|:]*\|([^\[\]|]*)\]\]")
+_PLAIN_LINK = re.compile(r"\[\[(?:[^\[\]|:]*+\|)?([^\[\]|:]*)\]\]")
 _OTHER_LINK = re.compile(r"\[\[([^\[\]]*)\]\]")
 _ADDRESS = re.compile(r"\[(?:https?:|ftp:)?//[^\s\[\]]*[ \t]*([^\[\]\n]*)\]")
 _BARE_ADDRESS = re.compile(r"https?://[^\s<>\[\]|]+")
-_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr)\s*>", re.IGNORECASE)
+_BREAK = re.compile(r"<(?i:br\s*/?|/(?:p|div|li|tr)\s*)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,1000}>")
 _RESIDUE = re.compile(r"\{\{|\}\}|\{\||\|\}")
 _SWITCH = re.compile(r"__[A-Z가-힣]+__")
@@ -134,7 +131,7 @@ def _remove(tree: object, node: object) -> None:
 
 
 def _without_comments(text: str) -> str:
-    if "<!--" not in text:
+    if "!" not in text or "<!--" not in text:
         return text
     first, *rest = text.split("<!--")
     return first + "".join(part.partition("-->")[2] for part in rest)
@@ -166,8 +163,9 @@ def _without_elements(text: str) -> str:
 def _without_braces(text: str) -> tuple[str, bool]:
     """Drop templates and tables at any depth; say whether all of them were paired."""
     for _ in range(3 if "{{{" not in text else 0):
-        text = "".join(_PLAIN_TABLE.split("".join(_PLAIN_TEMPLATE.split(text))))
-        if not ("{{" in text or "}}" in text or "{|" in text or "|}" in text):
+        text = "".join(_PLAIN_TEMPLATE.split(text))
+        text = "".join(_PLAIN_TABLE.split(text)) if "{" in text else text
+        if not (("{" in text or "}" in text) and _RESIDUE.search(text)):
             return text, True
     stack: list[tuple[str, int]] = []
     pairs: list[tuple[int, int]] = []
@@ -203,13 +201,14 @@ def _without_links(text: str) -> str:
     if "[" not in text:
         return text
     # Joining what a split leaves, the group among it, is a substitution by it, only faster.
-    text = "".join(_NAMED_LINK.split("".join(_PLAIN_LINK.split(text))))
+    text = "".join(_PLAIN_LINK.split(text))
     for _ in range(4):  # pictures hold captions with links, which hold links
-        if "[[" not in text:
+        if "[" not in text:
             break
         text = _OTHER_LINK.sub(_label, text)
-    text = _ADDRESS.sub(r"\1", text) if "//" in text else text
-    return text.replace("[[", "").replace("]]", "")
+    if "[" in text or "]" in text:
+        text = _ADDRESS.sub(r"\1", text).replace("[[", "").replace("]]", "")
+    return text
 
 
 def _label(match: re.Match[str]) -> str:
@@ -230,11 +229,11 @@ def _finish(text: str) -> str:
     """Tags, quotes, entities, list marks and traces of what was dropped; NFC."""
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub("\n", text))
-    text = _BARE_ADDRESS.sub("", text) if "://" in text else text
+    text = _BARE_ADDRESS.sub("", text) if "/" in text else text
     for quotes in ("'''''", "'''", "''"):
-        text = text.replace(quotes, "")
+        text = text.replace(quotes, "") if "'" in text else text
     text = html.unescape(text) if "&" in text else text
-    text = _SWITCH.sub("", text) if "__" in text else text
+    text = _SWITCH.sub("", text) if "_" in text else text
     return tidy(_MARKER.sub("\n", f"\n{text}"))
 
 
@@ -243,9 +242,9 @@ def tidy(text: str) -> str:
     text = _BRACKETS.sub(_bracket, text)
     for blank in _BLANKS:
         text = text.replace(blank, " ")
-    while "  " in text:
-        text = text.replace("  ", " ")
-    text = text.replace(" \n", "\n").replace("\n ", "\n").strip()
+    while len(shorter := text.replace("  ", " ")) < len(text):
+        text = shorter
+    text = "\n".join([line.strip(" ") for line in text.split("\n")]).strip()
     return (
         text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
     )

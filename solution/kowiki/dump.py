@@ -30,7 +30,7 @@ _FIELD = {
 }
 _ESCAPE = re.compile(r"&(?:lt|gt|quot|amp|#\w{1,8});")
 _ESCAPED = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&amp;": "&"}
-_TEXT = re.compile(r"<text\b[^>]*?(?:/>|>([^<]*)</text>)")
+_TEXT = re.compile(r"<text\b[^>]*?(/?)>")
 
 Chunk = tuple[bytes | None, bool]
 """Bytes of the dump (None: some are lost here), and whether they are this part's own."""
@@ -165,7 +165,8 @@ def _page(raw: bytes) -> Page | None:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    body = _TEXT.match(text, max(text.rfind("<text"), 0))
+    start = max(text.rfind("<text"), 0)
+    body = _body(text, start)
     head = {name: field.search(text) for name, field in _FIELD.items()}
     title, number = head["title"], head["id"]
     if title is None or number is None or body is None:
@@ -174,12 +175,21 @@ def _page(raw: bytes) -> Page | None:
     return Page(
         page_id=number[1].strip(),
         title=html.unescape(title[1]).strip(),
-        text=_unescape(body[1] or ""),
+        text=_unescape(body),
         namespace=int(space[1]) if space and space[1].strip("-").isdigit() else 0,
-        redirect="<redirect" in text[: body.start()],
+        redirect="<redirect" in text[:start],
         markup=True,
         date=date[1][:10] if date else "",
     )
+
+
+def _body(text: str, start: int) -> str | None:
+    """What stands in the text element that begins at `start`; None where it is broken."""
+    tag = _TEXT.match(text, start)
+    if tag is None or tag[1]:
+        return tag and ""
+    end = text.find("<", tag.end())
+    return text[tag.end() : end] if text.startswith("</text>", end) else None
 
 
 def _unescape(text: str) -> str:

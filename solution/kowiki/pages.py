@@ -12,8 +12,7 @@ from solution.kowiki.sections import PLAIN_STOP, is_plain, prose, sections, sent
 
 _REDIRECT = re.compile(r"\s*#\s*(?:넘겨주기|redirect)", re.IGNORECASE)
 _DISAMBIGUATION = re.compile(
-    r"\{\{\s*(?:동음이의|동명이인|인명 동음이의|지명 동음이의|disambig|hndis|geodis)",
-    re.IGNORECASE,
+    r"\{\{\s*(?i:동음이의|동명이인|인명 동음이의|지명 동음이의|disambig|hndis|geodis)"
 )
 _LISTS_MEANINGS = re.compile(
     r"(?:다음|아래)[^.\n]{0,30}(?:뜻|가리키|가리킨|말한|있다|동음이의)"

@@ -100,7 +100,7 @@ def sentences(lines: Iterable[str]) -> list[str]:
     found: list[str] = []
     for line in lines:
         split = _split_plain(line) if is_plain(line) else _split(line)
-        if FORMULA in line or "formula_" in line:
+        if _lost_formula(line):
             split = [one for one in split if not _LOST.search(one)]
         found += split
     return found
@@ -113,8 +113,12 @@ def is_plain(text: str) -> bool:
         and text.count(".") == text.count(PLAIN_STOP) + 1
         and not ("?" in text or "!" in text or "…" in text or "。" in text)
         and not ("(" in text and _OPEN_BRACKET.search(text))
-        and not (FORMULA in text or "formula_" in text)
+        and not _lost_formula(text)
     )
+
+
+def _lost_formula(text: str) -> bool:
+    return FORMULA in text or ("_" in text and "formula_" in text)
 
 
 def _split_plain(line: str) -> list[str]:
@@ -166,4 +170,6 @@ def _is_prose(line: str) -> bool:
     """Ends like a sentence or is long, and is written in Korean for a good part."""
     if len(line) < LONG_LINE and not _closed(line) and "다. " not in line:
         return False
-    return len(line.encode()) - len(line) >= len(line) // 2  # a syllable takes two bytes more
+    # A syllable takes two bytes more than a letter: half of a line nearly always has enough.
+    least = len(line) // 2
+    return len(line[:least].encode()) >= 2 * least or len(line.encode()) - len(line) >= least
