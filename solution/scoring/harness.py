@@ -6,6 +6,7 @@ are the harness's own (its `hf` model); only log-likelihoods are computed over a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from lm_eval.api.registry import register_model
@@ -29,9 +30,15 @@ class ExamQA(HFLM):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, batch_tokens: int = 16384, **options: Any) -> None:
         options.setdefault("batch_size", 1)
+        # The harness asks for the tokens of a context once more for each of its choices.
+        self._tokens = lru_cache(maxsize=2)(super().tok_encode)
         super().__init__(*arguments, **options)
         self.batch_tokens, self.work = int(batch_tokens), Work()
         self.model.eval()
+
+    def tok_encode(self, string: str, *given: Any, **options: Any) -> list[int]:
+        """The tokens of a text, as the harness has them."""
+        return list(self._tokens(string, *given, **options))
 
     def _loglikelihood_tokens(
         self,
