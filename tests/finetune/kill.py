@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # conftest's own helpers
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # conftest's own helpers
 from conftest import World
 
 FILES = ("adapter/adapter_model.safetensors", "predictions.parquet")
