@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # conftest's own helpers
+sys.path += [str(Path(__file__).resolve().parents[up]) for up in (1, 2)]  # helpers, solution
 from conftest import World
 
 FILES = ("adapter/adapter_model.safetensors", "predictions.parquet")
