@@ -19,9 +19,9 @@ from conftest import World
 FILES = ("adapter/adapter_model.safetensors", "predictions.parquet")
 
 
-def training_began(world: World) -> bool:
-    """Whether the process has come to its training."""
-    return any(world.run.parent.glob(".tiny.*.work/checkpoints/before.json"))
+def steps_kept(world: World) -> set[str]:
+    """What the killed and the running process have kept of their steps."""
+    return {str(kept) for kept in world.run.parent.glob(".tiny.*.work/checkpoints/*")}
 
 
 def main() -> int:
@@ -39,15 +39,16 @@ def main() -> int:
         seconds = whole.metrics()["training"]["training_seconds"]
         world, kills = whole.copy(Path(place) / "killed"), 0
         while not world.run.exists():
+            before = steps_kept(world)
             process = world.start(*slow)
-            while not training_began(world) and process.poll() is None:
+            while steps_kept(world) == before and process.poll() is None:
                 time.sleep(0.01)
             if kills < given.kills:
-                time.sleep(rng.uniform(0, START_SECONDS + seconds / 4))
+                time.sleep(rng.uniform(0, seconds / given.kills / 2))
                 process.kill()
                 kills += process.wait() != 0
             process.communicate()
-            print(f"{kills} kills, {len(world.checkpoints)} whole checkpoints", flush=True)
+            print(f"{kills} kills, kept: {len(steps_kept(world) - before)} more", flush=True)
         same = all(
             (world.run / name).read_bytes() == (whole.run / name).read_bytes() for name in FILES
         )
@@ -56,9 +57,6 @@ def main() -> int:
     print(f"killed {kills} times: {'the same' if same else 'DIFFERENT'} losses and adapter")
     return 0 if same and kills >= given.kills else 1
 
-
-# About what importing and loading take before the first step.
-START_SECONDS = 20.0
 
 if __name__ == "__main__":
     sys.exit(main())
