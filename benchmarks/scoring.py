@@ -3,7 +3,8 @@
     python benchmarks/scoring.py --data FOLDER --tokenizer FOLDER [--rows 48] [--layers 24]
 
 Prints one table; runs alternate, the median counts. The model has the Qwen2.5-0.5B geometry and
-random weights; with fewer layers it is named so. bf16 only where the processor computes it.
+random weights; with fewer layers or a narrower one it is named so. bf16 only where the
+processor computes it.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ Pair = tuple[tuple[int, ...], tuple[int, ...]]
 Timed = tuple[float, list[float]]
 
 
-def make_model(layers: int, dtype: str) -> Any:
-    """Random weights in the geometry of Qwen2.5-0.5B, or of its first layers."""
+def make_model(layers: int, hidden: int, dtype: str) -> Any:
+    """Random weights in the geometry of Qwen2.5-0.5B, or with fewer layers or narrower."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=151936,
-        hidden_size=896,
-        intermediate_size=4864,
+        hidden_size=hidden,
+        intermediate_size=4864 * hidden // 896,
         num_hidden_layers=layers,
-        num_attention_heads=14,
+        num_attention_heads=hidden // 64,
         num_key_value_heads=2,
         max_position_embeddings=32768,
         tie_word_embeddings=True,
@@ -44,17 +45,18 @@ def make_model(layers: int, dtype: str) -> Any:
     return Qwen2ForCausalLM(config).to(getattr(torch, dtype)).eval()
 
 
-def product_rate(dtype: str) -> float:
+def product_rate(hidden: int, dtype: str) -> float:
     """The best rate of a plain matrix product of the model's widest layer, in FLOP/s."""
     import torch
 
-    left = torch.randn(1024, 896).to(getattr(torch, dtype))
-    right = torch.randn(4864, 896).to(getattr(torch, dtype))
+    wide = 4864 * hidden // 896
+    left = torch.randn(1024, hidden).to(getattr(torch, dtype))
+    right = torch.randn(wide, hidden).to(getattr(torch, dtype))
     best = 0.0
     for _ in range(5):
         start = time.perf_counter()
         torch.nn.functional.linear(left, right)
-        best = max(best, 2 * 1024 * 896 * 4864 / (time.perf_counter() - start))
+        best = max(best, 2 * 1024 * hidden * wide / (time.perf_counter() - start))
     return best
 
 
@@ -162,13 +164,13 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
-    model = make_model(options.layers, options.dtype)
+    model = make_model(options.layers, options.hidden, options.dtype)
     harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=options.batch)
-    rate = product_rate(options.dtype)
+    rate = product_rate(options.hidden, options.dtype)
     flop = 2 * sum(p.numel() for p in model.model.layers.parameters())
     print(
-        f"Qwen2.5-0.5B geometry, {options.layers} layers, {options.dtype}, "
-        f"{options.threads} threads, median of {options.runs}, "
+        f"Qwen2.5-0.5B geometry, {options.layers} layers of width {options.hidden}, "
+        f"{options.dtype}, {options.threads} threads, median of {options.runs}, "
         f"product {rate / 1e12:.3f} TFLOP/s"
     )
     print(
@@ -241,20 +243,20 @@ def orders(model: Any, questions: Sequence[Question], tokenizer: Any, options: A
     prompt = load_prompt("contest")
     turned = [rotations(question, 5) for question in questions if len(question.choices) == 5]
     single = [encode([five[i] for five in turned], prompt, tokenizer, 32768) for i in range(5)]
-    whole = [one for encoded in single for one in encoded]
+    ways = [[[one for encoded in single for one in encoded]], single]
     seconds: list[list[float]] = [[], []]
     for _ in range(options.runs):
-        start = time.perf_counter()
-        score_ids(model, whole, options.batch_tokens)
-        middle = time.perf_counter()
-        for encoded in single:
-            score_ids(model, encoded, options.batch_tokens)
-        seconds[0].append(middle - start)
-        seconds[1].append(time.perf_counter() - middle)
+        works = [Work(), Work()]
+        for way, work, taken in zip(ways, works, seconds, strict=True):
+            start = time.perf_counter()
+            for encoded in way:
+                score_ids(model, encoded, options.batch_tokens, work=work)
+            taken.append(time.perf_counter() - start)
     together, apart = (statistics.median(some) for some in seconds)
     return (
-        f"\n5 orders of the choices of {len(turned)} rows: {together:.1f} s in one tree, "
-        f"{apart:.1f} s in 5 single runs of ours: {apart / together:.1f} times"
+        f"\n5 orders of the choices of {len(turned)} rows: {together:.1f} s in one tree "
+        f"({works[0].computed} tokens), {apart:.1f} s in 5 single runs of ours "
+        f"({works[1].computed} tokens): {apart / together:.1f} times"
     )
 
 
@@ -265,6 +267,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--kobest-rows", type=int, default=100)
     parser.add_argument("--layers", type=int, default=24)
+    parser.add_argument("--hidden", type=int, default=896, help="width, a multiple of 128")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=4, help="rows a batch of the harness")
