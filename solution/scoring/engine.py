@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Choices closer than this (in log-probability) may change places with the batch's shape.
 CLOSE = {"torch.float32": 1e-3, "torch.float16": 3e-2, "torch.bfloat16": 2e-1}
-# A CPU's caches, and what malloc keeps without asking the system for fresh pages, hold about so
-# much of a layer's values, four times its width in float32: larger batches take 10 to 25 % longer.
+# A CPU's caches, and what malloc keeps without asking the system for fresh pages, hold about
+# so much of a layer's values (four times its width in float32): more takes 10 to 25 % longer.
 CPU_BYTES = 16 << 20
 
 
@@ -60,8 +60,8 @@ def score(
 
     What questions and choices share is computed once (a prefix tree; see `Forest`), at most
     `batch_tokens` at a time (fewer on a CPU, where a wide model's values must fit its caches);
-    the budget halves when memory runs out. Answers don't depend on batch size or order: a
-    question whose two best choices are closer than rounding may move them is scored again alone.
+    the budget halves when memory runs out. Answers don't depend on batch size or order:
+    questions whose best choices are closer than rounding may move them are scored again alone.
     Raises UserError where memory does not hold a single question.
     """
 
