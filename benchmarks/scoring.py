@@ -45,18 +45,17 @@ def make_model(layers: int, hidden: int, dtype: str) -> Any:
     return Qwen2ForCausalLM(config).to(getattr(torch, dtype)).eval()
 
 
-def product_rate(hidden: int, dtype: str) -> float:
-    """The best rate of a plain matrix product of the model's widest layer, in FLOP/s."""
+def product_rate(model: Any) -> float:
+    """The best rate of a plain product with the widest matrix of a layer, in FLOP/s."""
     import torch
 
-    wide = 4864 * hidden // 896
-    left = torch.randn(1024, hidden).to(getattr(torch, dtype))
-    right = torch.randn(wide, hidden).to(getattr(torch, dtype))
+    widest = model.model.layers[0].mlp.up_proj.weight.detach()
+    left = torch.randn(1024, widest.shape[1], dtype=widest.dtype)
     best = 0.0
     for _ in range(5):
         start = time.perf_counter()
-        torch.nn.functional.linear(left, right)
-        best = max(best, 2 * 1024 * hidden * wide / (time.perf_counter() - start))
+        torch.nn.functional.linear(left, widest)
+        best = max(best, 2 * 1024 * widest.numel() / (time.perf_counter() - start))
     return best
 
 
@@ -166,7 +165,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
     model = make_model(options.layers, options.hidden, options.dtype)
     harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=options.batch)
-    rate = product_rate(options.hidden, options.dtype)
+    rate = product_rate(model)
     flop = 2 * sum(p.numel() for p in model.model.layers.parameters())
     print(
         f"Qwen2.5-0.5B geometry, {options.layers} layers of width {options.hidden}, "
