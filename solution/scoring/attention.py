@@ -105,12 +105,15 @@ def _attend(
     import torch
 
     groups = query.shape[1] // key.shape[1]
-    if groups > 1:
+    # A CPU's kernel shares the keys of a group; a GPU's kernels with a mask can't.
+    sharing = groups > 1 and softcap is None and query.device.type == "cpu"
+    if groups > 1 and not sharing:
         key = key.repeat_interleave(groups, 1)
         value = value.repeat_interleave(groups, 1)
     if softcap is None:
+        own = mask is None
         return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling
+            query, key, value, mask, is_causal=own, scale=scaling, enable_gqa=sharing
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = (query @ key.transpose(2, 3)).float() * scale

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # price of products between branches that the mask throws away.
 BLOCK_TOKENS = 256
 # A longer run behind others is attended to in pieces: a masked block computes its full square.
-PIECE_TOKENS = 1024
+PIECE_TOKENS = 256
 
 # Layer -> the keys and values (1, heads, tokens, width) it had computed.
 Kept = dict[Any, tuple["Tensor", "Tensor"]]
