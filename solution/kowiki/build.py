@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.base import Progress, UserError, atomic_write, fingerprint, note, write_json
-from solution.kowiki.pages import cut_page
+from solution.kowiki.pages import Page, cut_pages
 from solution.kowiki.passages import COLUMNS, MANIFEST, Passage
 from solution.kowiki.source import Part, Source, open_source, read_part
 
@@ -26,6 +26,8 @@ VERSION = 1
 LENGTH = 300
 SHORTEST = 100
 _ROWS = 4096
+# Characters of wikitext that go through each stage together.
+_BATCH = 1 << 20
 _MEGABYTE = 1_000_000
 
 
@@ -138,18 +140,32 @@ def _write_shard(task: _Task) -> None:
             partial, schema, compression="zstd", use_dictionary=["page_id", "title", "section"]
         )
         with writer:
-            for page in read_part(task.part, counts):
-                date = max(date, page.date)
-                cut = cut_page(page, task.length, task.shortest)
-                counts[f"left out: {cut.reason}" if cut.reason else "kept"] += 1
-                counts["finished by the parser"] += cut.parsed
-                rows += cut.passages
+            for pages in _batches(read_part(task.part, counts)):
+                date = max(date, *(page.date for page in pages))
+                for cut in cut_pages(pages, task.length, task.shortest):
+                    counts[f"left out: {cut.reason}" if cut.reason else "kept"] += 1
+                    counts["finished by the parser"] += cut.parsed
+                    rows += cut.passages
                 if len(rows) >= _ROWS:
                     _write_rows(writer, schema, rows, counts)
                     rows = []
             _write_rows(writer, schema, rows, counts)
             told = {"counts": dict(+counts), "date": date}
             writer.add_key_value_metadata({"kowiki": json.dumps(told, ensure_ascii=False)})
+
+
+def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:
+    """The pages in order, together as long as they are short."""
+    batch: list[Page] = []
+    size = 0
+    for page in pages:
+        batch.append(page)
+        size += len(page.text)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _write_rows(writer: Any, schema: Any, rows: list[Passage], counts: Counter[str]) -> None:

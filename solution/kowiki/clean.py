@@ -52,6 +52,9 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?|simple")
 # Case is ignored within these only: what they begin with is found at the speed of memory.
 _ELEMENT = re.compile(rf"<((?i:{_HIDDEN_ELEMENTS}))\b([^<>]*)>")
 _CLOSING = {name: re.compile(rf"</(?i:{name})\s*>") for name in _HIDDEN_ELEMENTS.split("|")}
+# The usual ones, which hold no other tag.
+_PLAIN_REFERENCE = re.compile(r"<ref\b[^<>]*+(?:(?<=/)>|>[^<]*+</ref\s*>)")
+_REFERENCE = re.compile(r"<(?i:ref)\b")
 # Templates that a reader sees as their last argument.
 _SHOWN = re.compile(
     r"\{\{\s*(?i:lang|llang|nowrap|nobr|한자|ko-hani|IPA|옛한글|글자색|color)\s*"
@@ -139,6 +142,9 @@ def _without_comments(text: str) -> str:
 
 def _without_elements(text: str) -> str:
     """Drop references, formulas and the like whole; unclosed ones lose the tag."""
+    shorter = "".join(_PLAIN_REFERENCE.split(text))
+    if not _REFERENCE.search(shorter):  # else one may be unclosed, and end where the next does
+        text = shorter
     kept, position = [], 0
     unclosed = set()
     for match in _ELEMENT.finditer(text):

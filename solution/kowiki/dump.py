@@ -30,7 +30,7 @@ _FIELD = {
 }
 _ESCAPE = re.compile(r"&(?:lt|gt|quot|amp|#\w{1,8});")
 _ESCAPED = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&amp;": "&"}
-_TEXT = re.compile(r"<text\b[^>]*?(/?)>")
+_TEXT = re.compile(rb"<text\b[^>]*?(/?)>")
 
 Chunk = tuple[bytes | None, bool]
 """Bytes of the dump (None: some are lost here), and whether they are this part's own."""
@@ -161,13 +161,12 @@ class _Scanner:
 
 def _page(raw: bytes) -> Page | None:
     """The fields of a page; of several revisions the last one."""
+    start = max(raw.rfind(b"<text"), 0)
     try:
-        text = raw.decode("utf-8")
+        before, body = raw[:start].decode(), _body(raw, start)
     except UnicodeDecodeError:
         return None
-    start = max(text.rfind("<text"), 0)
-    body = _body(text, start)
-    head = {name: field.search(text) for name, field in _FIELD.items()}
+    head = {name: field.search(before) for name, field in _FIELD.items()}
     title, number = head["title"], head["id"]
     if title is None or number is None or body is None:
         return None
@@ -175,21 +174,21 @@ def _page(raw: bytes) -> Page | None:
     return Page(
         page_id=number[1].strip(),
         title=html.unescape(title[1]).strip(),
-        text=_unescape(body),
+        text=body,
         namespace=int(space[1]) if space and space[1].strip("-").isdigit() else 0,
-        redirect="<redirect" in text[:start],
+        redirect="<redirect" in before,
         markup=True,
         date=date[1][:10] if date else "",
     )
 
 
-def _body(text: str, start: int) -> str | None:
+def _body(raw: bytes, start: int) -> str | None:
     """What stands in the text element that begins at `start`; None where it is broken."""
-    tag = _TEXT.match(text, start)
+    tag = _TEXT.match(raw, start)
     if tag is None or tag[1]:
         return tag and ""
-    end = text.find("<", tag.end())
-    return text[tag.end() : end] if text.startswith("</text>", end) else None
+    end = raw.find(b"<", tag.end())
+    return _unescape(raw[tag.end() : end].decode()) if raw.startswith(b"</text>", end) else None
 
 
 def _unescape(text: str) -> str:

@@ -1,5 +1,5 @@
 from solution.kowiki.clean import FORMULA
-from solution.kowiki.pages import Page, cut_page, pack
+from solution.kowiki.pages import Page, cut_pages, pack
 from solution.kowiki.sections import prose, sections, sentences
 
 
@@ -59,7 +59,8 @@ BODY = "가나다라는 마을이다. " * 20
 
 def test_pages_that_are_no_articles_are_left_out_and_the_reason_is_told():
     def reason(text=BODY, **changes):
-        return cut_page(Page("1", changes.pop("title", "가"), text, **changes), 300, 100).reason
+        page = Page("1", changes.pop("title", "가"), text, **changes)
+        return cut_pages([page], 300, 100)[0].reason
 
     assert reason() == ""
     assert reason(namespace=10) == "other namespace"
