@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,19 +82,25 @@ def browser():
 def ray_cluster():
     """Makes a local Ray cluster: its Cluster, and a node for each dictionary of options.
 
-    Ray gives a node 30 s to start, which a busy machine may miss: then all is begun anew. The
-    ports of a node's agents are told beforehand, so that it does not wait for them.
+    Ray gives a node 30 s to start, which a busy machine may miss: then all is begun anew,
+    without what the late node left running. The ports of a node's agents are told beforehand,
+    so that it does not wait for them.
     """
     pytest.importorskip("ray")
+    import psutil
     from ray.cluster_utils import Cluster
 
     def make(*wanted):
-        for left in (3, 2, 1, 0):
+        before = set(psutil.Process().children(recursive=True))
+        for left in reversed(range(10)):
             cluster = Cluster()
             try:
                 return cluster, [cluster.add_node(**_small_node(), **one) for one in wanted]
             except Exception:
                 cluster.shutdown()
+                for late in set(psutil.Process().children(recursive=True)) - before:
+                    with suppress(psutil.NoSuchProcess):
+                        late.kill()
                 if not left:
                     raise
 

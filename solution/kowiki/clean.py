@@ -250,7 +250,7 @@ def tidy(text: str) -> str:
         text = text.replace(blank, " ")
     while len(shorter := text.replace("  ", " ")) < len(text):
         text = shorter
-    text = "\n".join([line.strip(" ") for line in text.split("\n")]).strip()
+    text = text.replace(" \n", "\n").replace("\n ", "\n").strip()
     return (
         text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
     )
