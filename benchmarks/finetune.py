@@ -222,7 +222,7 @@ def profile(task: Task) -> str:
     return f"matrix products {products / whole:.0%}, attention {attention / whole:.0%}; {named}"
 
 
-def draw(data: Path, count: int) -> list[Question]:
+def draw(data: Path, count: int) -> tuple[list[Question], list[Question]]:
     """Questions of the contest's training file, and then those that are held back.
 
     The file is sorted by source; its first rows are less than half as long as its mean.
@@ -230,7 +230,7 @@ def draw(data: Path, count: int) -> list[Question]:
     questions = read_exam(data / "train.csv", answers=True).questions
     drawn = random.Random(0).sample(questions, count)
     rest = [question for question in questions if question not in drawn]
-    return drawn + random.Random(0).sample(rest, HELD_ROWS)
+    return drawn, random.Random(0).sample(rest, HELD_ROWS)
 
 
 def encoded_rows(drawn: Sequence[Question], tokenizer: Any) -> Any:
@@ -265,12 +265,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(given.tokenizer)
-    drawn = draw(given.data, given.steps * ROWS_A_STEP)
-    rows = encoded_rows(drawn[:-HELD_ROWS], tokenizer)
+    drawn, held = draw(given.data, given.steps * ROWS_A_STEP)
+    rows = encoded_rows(drawn, tokenizer)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         weights = save_model(folder, tokenizer)
-        held = drawn[-HELD_ROWS:]
         task = Task(folder, tokenizer, rows, held, given.steps, Path(place) / "out")
         ways = {"this project": ours, "plain TRL": plain_trl, "Unsloth notebook": notebook}
         runs: dict[str, list[Run]] = {name: [] for name in ways}
