@@ -11,6 +11,8 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Seconds that Ray gives a node to start; its 30 are too few on a busy machine.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("EXAMQA_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -82,9 +84,8 @@ def browser():
 def ray_cluster():
     """Makes a local Ray cluster: its Cluster, and a node for each dictionary of options.
 
-    Ray gives a node 30 s to start, which a busy machine may miss: then all is begun anew,
-    without what the late node left running. The ports of a node's agents are told beforehand,
-    so that it does not wait for them.
+    A node that is late all the same is begun anew, without what it left running. The ports of
+    its agents are told beforehand, so that it does not wait for them.
     """
     pytest.importorskip("ray")
     import psutil

@@ -70,6 +70,8 @@ def connected(address: str) -> Iterator[None]:
 
     Raises UserError where Ray is not installed or nothing answers there.
     """
+    # Ray gives a node of its own 30 s to start, which a busy machine may miss.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
     try:
         import ray
     except ImportError as error:
