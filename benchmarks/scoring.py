@@ -166,7 +166,9 @@ def main() -> None:
     model = make_model(options.layers, options.hidden, options.dtype)
     harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=options.batch)
     rate = product_rate(model)
-    flop = 2 * sum(p.numel() for p in model.model.layers.parameters())
+    # Of the last layer's MLP we compute next to nothing.
+    own = sum(p.numel() for p in model.model.layers.parameters())
+    flop = 2 * (own - sum(p.numel() for p in model.model.layers[-1].mlp.parameters()))
     print(
         f"Qwen2.5-0.5B geometry, {options.layers} layers of width {options.hidden}, "
         f"{options.dtype}, {options.threads} threads, median of {options.runs}, "

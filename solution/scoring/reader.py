@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from solution.base import note
 from solution.scoring.attention import attending
+from solution.scoring.last_layer import read_only_at
 from solution.scoring.layout import Layout
 from solution.scoring.tree import Ids, ask, grow
 
@@ -63,7 +64,7 @@ class Reader:
         device = next(self.model.parameters()).device
         ids = torch.tensor([layout.ids], device=device)
         positions = torch.tensor([layout.positions], device=device)
-        with attending(self.decoder.config, layout):
+        with attending(self.decoder.config, layout), read_only_at(self.decoder, places):
             hidden = self.decoder(
                 input_ids=ids, position_ids=positions, use_cache=False
             ).last_hidden_state

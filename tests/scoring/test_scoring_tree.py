@@ -193,3 +193,25 @@ def test_the_models_own_attention_is_back_after_scoring(models):
     before = model.config._attn_implementation
     log_likelihoods(model, [((3, 4), (5,))])
     assert model.config._attn_implementation == before
+
+
+@pytest.mark.parametrize("name", ["qwen2", "gemma2", "gpt_neox"])
+def test_the_last_mlp_runs_only_where_something_is_read(name, models):
+    model = models[name]
+    pairs = [((3,) * 20 + (i,), (4, 5)) for i in range(3, 6)]
+    expected = plainly(model, pairs)
+    assert_same(log_likelihoods(model, pairs), expected)
+    rows = []
+    mlps = [model.base_model.layers[i].mlp for i in (0, -1)]
+    hooks = [
+        mlp.register_forward_hook(lambda _mlp, _given, output: rows.append(output.shape[1]))
+        for mlp in mlps
+    ]
+    try:
+        assert_same(log_likelihoods(model, pairs), expected)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # The shared run, and two tokens of each branch: the last token of an answer predicts none.
+    assert rows == [20 + 3 * 2, 3 * 2]
+    assert not any(mlp._forward_pre_hooks or mlp._forward_hooks for mlp in mlps)
