@@ -32,7 +32,7 @@ from solution.finetune.processes import is_first_process, one_voice, wait_until
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
-from solution.kowiki import retrieval_inputs
+from solution.kowiki import build_digest, retrieval_inputs
 from solution.models import ModelReference, weights_fingerprint
 from solution.scoring import trained, write_predictions, write_trained
 
@@ -122,7 +122,7 @@ def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
     if kowiki and kowiki.questions:
         digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
     if kowiki and kowiki.passages:
-        digests["kowiki.passages"] = sha256_file(find(kowiki.passages) / "manifest.json")
+        digests["kowiki.passages"] = build_digest(find(kowiki.passages))
     retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
     digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
     for number, told in enumerate(data.instructions):

@@ -7,7 +7,7 @@ from solution.kowiki.gate import Gate, learn_gate, read_gate
 from solution.kowiki.index import Hit, Index, open_index
 from solution.kowiki.judge import Judge
 from solution.kowiki.objectives import articles_text, select_articles
-from solution.kowiki.passages import Passage, read_manifest, read_passages
+from solution.kowiki.passages import Passage, build_digest, read_manifest, read_passages
 from solution.kowiki.questions import questions
 from solution.kowiki.search import search
 
@@ -22,6 +22,7 @@ __all__ = [
     "Retrieve",
     "articles_text",
     "build",
+    "build_digest",
     "leaking",
     "learn_gate",
     "nearest",

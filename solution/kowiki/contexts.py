@@ -11,7 +11,7 @@ from solution.base import Config, Progress, find, sha256_file
 from solution.exam import Prompt, Question
 from solution.kowiki.gate import NOTHING, Found, holds, read_gate
 from solution.kowiki.index import Index, open_index
-from solution.kowiki.passages import MANIFEST
+from solution.kowiki.passages import build_digest
 
 
 class Retrieve(Config):
@@ -58,9 +58,15 @@ def with_contexts(
 
 
 def retrieval_inputs(plan: Retrieve) -> dict[str, str]:
-    """What decides the passages besides the plan: the build's (and the gate's) content."""
-    inputs = {"passages": sha256_file(find(plan.passages) / MANIFEST)}
-    return inputs | ({"gate": sha256_file(find(plan.gate))} if plan.gate else {})
+    """What decides the passages besides the plan: the build's (and the gate's) content.
+
+    Raises UserError where the folder holds no finished build, or the file no gate.
+    """
+    inputs = {"passages": build_digest(find(plan.passages))}
+    if plan.gate:
+        read_gate(find(plan.gate))
+        inputs["gate"] = sha256_file(find(plan.gate))
+    return inputs
 
 
 def _search(

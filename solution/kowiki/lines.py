@@ -25,13 +25,11 @@ def read_json_lines(path: Path, counts: Counter[str]) -> Iterator[Page]:
         try:
             row = json.loads(line)
             page = Page(str(row["id"]), str(row["title"]).strip(), row["text"])
+            "".join(page[:3]).encode()  # half a character, which JSON can hold, is none
         except (ValueError, KeyError, TypeError):
             counts["unreadable line"] += 1
-            continue
-        if isinstance(page.text, str):
-            yield page
         else:
-            counts["unreadable line"] += 1
+            yield page
 
 
 def read_extracted(path: Path, counts: Counter[str]) -> Iterator[Page]:

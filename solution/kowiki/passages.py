@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import UserError
+from solution.base import UserError, sha256_file
 
 MANIFEST = "manifest.json"
 COLUMNS = ("passage_id", "page_id", "title", "section", "text")
@@ -52,6 +52,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("shards"), list):
         raise UserError(f"{path}: not the manifest of a wiki build. {BUILD}")
     return value
+
+
+def build_digest(folder: Path) -> str:
+    """The SHA-256 of a build's manifest, which names its source and settings.
+
+    Raises UserError where the folder holds no finished build.
+    """
+    read_manifest(folder)
+    return sha256_file(folder / MANIFEST)
 
 
 def read_passages(folder: Path) -> Iterator[Passage]:

@@ -18,7 +18,7 @@ from solution.kowiki.draft import Draft
 from solution.kowiki.generate import generate
 from solution.kowiki.judge import Judge, judged
 from solution.kowiki.material import shards
-from solution.kowiki.passages import MANIFEST, read_manifest, read_passages
+from solution.kowiki.passages import build_digest, read_passages
 from solution.kowiki.repeated import repeated
 from solution.kowiki.teacher import taught
 
@@ -52,10 +52,9 @@ def questions(
     UserError for a folder without a build, an exam that is absent or faulty.
     """
     held = {str(path): read_exam(path) for path in dict.fromkeys([test, *exams])}
-    read_manifest(folder)  # says so where it is no finished build
     inputs = {
         "command": "kowiki questions",
-        "passages": sha256_file(folder / MANIFEST),
+        "passages": build_digest(folder),
         "exams": {path: sha256_file(Path(path)) for path in held},
         "limit": limit,
         "seed": seed,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from solution.base import UserError, fingerprint, note, sha256_file
+from solution.base import UserError, fingerprint, note
 from solution.kowiki.dump import read_dump, read_head
 from solution.kowiki.lines import read_extracted, read_json_lines
 from solution.kowiki.pages import Page
@@ -63,14 +64,14 @@ def open_source(source: str) -> Source:
                 Part("hub", (source,), start, min(start + HUB_ROWS, rows), HUB_ROWS << 11)
                 for start in range(0, rows, HUB_ROWS)
             ]
-            return Source(parts, {"name": source, "rows": rows, "sha256": identity}, snapshot)
+            return Source(parts, {"name": source, "rows": rows, "identity": identity}, snapshot)
         raise UserError(f"{source}: no such file or folder. {EXPECTED}")
     files = _files(path)
     parts = [part for kind, group in _groups(files) for part in _parts(kind, group)]
     described = {
         "name": path.resolve().name,
         "bytes": sum(file.stat().st_size for file in files),
-        "sha256": _fingerprint(path, files),
+        "identity": _identity(path, files),
     }
     return Source(parts, described, snapshot)
 
@@ -163,8 +164,13 @@ def _parts(kind: Kind, files: list[Path]) -> Iterator[Part]:
         yield Part(kind, names, 0, size, size)
 
 
-def _fingerprint(path: Path, files: list[Path]) -> str:
-    """One file's SHA-256, or that of a folder's names and sums."""
+def _identity(path: Path, files: list[Path]) -> str:
+    """One file's SHA-1, which Wikimedia publishes with its dumps, or that of names and sums."""
     if path.is_file():
-        return sha256_file(path)
-    return fingerprint([[str(file.relative_to(path)), sha256_file(file)] for file in files])
+        return f"sha1:{_sha1(path)}"
+    return fingerprint([[str(file.relative_to(path)), _sha1(file)] for file in files])
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha1").hexdigest()

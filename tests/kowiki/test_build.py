@@ -155,6 +155,17 @@ def test_the_same_articles_come_out_of_every_form(tmp_path):
     assert len({passage.page_id for passage in found[0]}) == 20
 
 
+def test_lines_that_are_no_pages_are_counted_and_the_others_read(tmp_path, capsys):
+    good, half, number = ({"id": str(n), "title": "가", "text": body(n)} for n in range(3))
+    half["text"] += "\ud800"  # half a character
+    number["text"] = 5
+    lines = [json.dumps(one) for one in (half, number, good)] + ["{"]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    built = build(str(tmp_path / "a.jsonl"), tmp_path / "out", workers=1)
+    assert {passage.page_id for passage in read_passages(built)} == {"0"}
+    assert "unreadable line: 3" in capsys.readouterr().err
+
+
 def test_what_is_no_wiki_is_refused_with_what_is_expected(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.txt").write_text("hello")

@@ -15,6 +15,7 @@ from solution.kowiki import (
     build,
     learn_gate,
     read_gate,
+    retrieval_inputs,
     with_contexts,
 )
 from solution.kowiki.gate import Found
@@ -122,3 +123,10 @@ def test_a_gate_shuts_in_a_plan(exam, passages, tmp_path):
     path.write_text(json.dumps(Gate(bias=-1.0).model_dump()), encoding="utf-8")
     asked = tuple(exam[:20])
     assert contexts(asked, passages=passages, gate=str(path)).questions == asked
+
+
+def test_a_missing_build_and_a_missing_gate_are_named(passages, tmp_path):
+    with pytest.raises(UserError, match="no finished wiki build"):
+        retrieval_inputs(Retrieve(passages=str(tmp_path)))
+    with pytest.raises(UserError, match=r"none\.json: no gate"):
+        retrieval_inputs(Retrieve(passages=passages, gate=str(tmp_path / "none.json")))
