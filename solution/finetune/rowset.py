@@ -55,11 +55,12 @@ def ordered(rows: list[Row], size: int) -> Dataset:
 
 def kept_rows(place: Path, build: Callable[[], Rows]) -> Rows:
     """The rows that a run has already encoded in `place`, else those that `build` encodes."""
-    from datasets import load_from_disk
+    from datasets import disable_progress_bars, load_from_disk
 
     folder = place / "rows"
     if not folder.is_dir():
         rows = build()
+        disable_progress_bars()  # it is written in a moment
         with atomic_directory(folder) as work:
             rows.dataset.save_to_disk(work)
             dropped = [[*key, count] for key, count in rows.dropped.items()]

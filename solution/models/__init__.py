@@ -3,7 +3,13 @@
 from solution.models.doctor import doctor
 from solution.models.geometry import Geometry, read_geometry
 from solution.models.hardware import Card, Hardware, detect, pick_dtype
-from solution.models.loading import LoadedModel, load, load_tokenizer, weights_needed
+from solution.models.loading import (
+    LoadedModel,
+    keep_layout,
+    load,
+    load_tokenizer,
+    weights_needed,
+)
 from solution.models.plan import GIB, Plan, Tuning, plan_memory, render, trainable_parameters
 from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
 from solution.models.tiny import make_tiny
@@ -20,6 +26,7 @@ __all__ = [
     "detect",
     "doctor",
     "hub_reachable",
+    "keep_layout",
     "load",
     "load_tokenizer",
     "make_tiny",

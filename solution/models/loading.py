@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from solution.models.memory import check_memory, weights_bytes
 from solution.models.reference import ModelReference, hub_reachable, locate
 
 UNSTATED_LENGTH = 2048
+
+# On a CPU with AVX512-BF16, bitsandbytes asks for a package that fetches code from the hub.
+logging.getLogger("bitsandbytes.backends").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,17 @@ def load(reference: ModelReference) -> LoadedModel:
     model.eval().requires_grad_(False)
     length = _max_length(config, reference.max_length)
     return LoadedModel(model, tokenizer, reference, device, dtype, length)
+
+
+def keep_layout(model: Any) -> None:
+    """Let four-bit weights be computed in our dtype on every CPU.
+
+    On one with AVX512-BF16, bitsandbytes would repack them at the first call: it then rounds
+    what it multiplies to bfloat16, and fails where a matrix has no multiple of 32 rows.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def read_config(reference: ModelReference) -> Any:
@@ -141,6 +156,7 @@ def _weights(reference: ModelReference, config: Any, dtype: str, device: str) ->
         output_loading_info=True,
     )
     _check_complete(reference.model, report)
+    keep_layout(model)
     return model
 
 
