@@ -80,8 +80,16 @@ def browser():
         chromium.close()
 
 
+# Ray tells the agent its port but not the raylet, which waits 15 s for it and then dies
+# (ray-project/ray#65983): too short on a busy machine.
+RAYLET = """#!/bin/sh
+port=$(printf '%s' "$*" | sed 's/.*--listen-port=\\([0-9]*\\).*/\\1/')
+exec {raylet} "$@" --dashboard_agent_listen_port="$port"
+"""
+
+
 @pytest.fixture(scope="session")
-def ray_cluster():
+def ray_cluster(tmp_path_factory):
     """Makes a local Ray cluster: its Cluster, and a node for each dictionary of options.
 
     A node that is late all the same is begun anew, without what it left running. The ports of
@@ -89,7 +97,13 @@ def ray_cluster():
     """
     pytest.importorskip("ray")
     import psutil
+    from ray._private import services
     from ray.cluster_utils import Cluster
+
+    told = tmp_path_factory.mktemp("ray") / "raylet"
+    told.write_text(RAYLET.format(raylet=services.RAYLET_EXECUTABLE))
+    told.chmod(0o755)
+    services.RAYLET_EXECUTABLE = str(told)
 
     def make(*wanted):
         before = set(psutil.Process().children(recursive=True))

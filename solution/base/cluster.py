@@ -88,7 +88,7 @@ def connected(address: str) -> Iterator[None]:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises that itself where a node does not start
         raise UserError(f"--ray {address}: no Ray cluster answers there: {error}") from error
     try:
         yield
