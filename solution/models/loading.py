@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from solution.models.reference import ModelReference, hub_reachable, locate
 UNSTATED_LENGTH = 2048
 
 # On a CPU with AVX512-BF16, bitsandbytes asks for a package that fetches code from the hub.
-logging.getLogger("bitsandbytes.backends").setLevel(logging.ERROR)
+getLogger("bitsandbytes.backends").setLevel(ERROR)
 
 
 @dataclass(frozen=True)
