@@ -15,7 +15,7 @@ from solution.base import UserError, fingerprint
 Asked = TypeVar("Asked")
 
 # Counts up whenever the engine may give other numbers for the same tokens.
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 # How many keys one query names; SQLite allows some thousands.
 CHUNK = 500
 

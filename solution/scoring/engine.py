@@ -95,8 +95,7 @@ def score_ids(
     with _evaluating(model):
         runner = _runner(model, encoded[0].prompt_ids, batch_tokens, on_batch, work or Work())
         scores = _by_row(passes, runner.run(passes))
-        dtype = str(next(model.parameters()).dtype)
-        close = CLOSE.get(dtype, max(CLOSE.values()))
+        close = CLOSE.get(runner.reader.dtype, max(CLOSE.values()))
         again = [row for row, values in scores.items() if _gap(values) < close]
         groups = [[one for one in passes if one.row == row] for row in again]
         alone = [one for group in groups for one in group]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ from solution.scoring.attention import attending
 from solution.scoring.last_layer import read_only_at
 from solution.scoring.layout import Layout
 from solution.scoring.tree import Ids, ask, grow
+from solution.scoring.widen import in_float32, may_widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,35 +24,51 @@ TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-
 CHECK_TOKENS = 64
 # Blocks of the check: small, so that its little tree takes several.
 CHECK_BLOCK_TOKENS = 4
+# Rows of the head that are float32 at a time, where it is kept in 16 bit.
+HEAD_ROWS = 16384
 # Kinds of layer whose tokens meet in attention only, where branches can be kept apart.
 BRANCHING = {"full_attention", "sliding_attention"}
 
 # Model -> what was found out about it (a Reader here would keep the model alive).
-_by_rows: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+_ways: WeakKeyDictionary[Any, tuple[bool, bool]] = WeakKeyDictionary()
 _branching: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How to read one model; without a head its own logits are read, which costs more."""
+    """How to read one model; without a head its own logits are read, which costs more.
+
+    `wide`: what is kept in 16 bit is multiplied in float32.
+    """
 
     model: Any
     decoder: Any
     head: Any | None
+    wide: bool = False
 
     @property
     def by_rows(self) -> bool:
         """Whether the head is applied to chosen tokens only."""
         return self.head is not None
 
+    @property
+    def dtype(self) -> str:
+        """What is computed in, by torch's name."""
+        return "torch.float32" if self.wide else str(next(self.model.parameters()).dtype)
+
+    def _decode(self, **given: Tensor) -> Tensor:
+        """What all positions hold in the end: (B, T, hidden)."""
+        with in_float32(self.decoder) if self.wide else nullcontext():
+            given_back = self.decoder(**given, use_cache=False)
+        return cast("Tensor", given_back.last_hidden_state)
+
     def states(self, ids: Tensor, keep: int) -> Tensor:
         """What the last `keep` positions of ids (B, T) hold: (B, keep, hidden), or logits.
 
         No mask: rows are padded on the right, and a causal model's positions see no later one.
         """
-        if self.head is not None:
-            hidden = self.decoder(input_ids=ids, use_cache=False).last_hidden_state
-            return cast("Tensor", hidden[:, -keep:])
+        if self.by_rows:
+            return self._decode(input_ids=ids)[:, -keep:]
         logits = self.model(input_ids=ids, use_cache=False, **_keeping(self.model, keep)).logits
         return cast("Tensor", logits[:, -keep:])
 
@@ -65,17 +83,17 @@ class Reader:
         ids = torch.tensor([layout.ids], device=device)
         positions = torch.tensor([layout.positions], device=device)
         with attending(self.decoder.config, layout), read_only_at(self.decoder, places):
-            hidden = self.decoder(
-                input_ids=ids, position_ids=positions, use_cache=False
-            ).last_hidden_state
-        return cast("Tensor", hidden[0, torch.tensor(places, device=hidden.device).long()])
+            hidden = self._decode(input_ids=ids, position_ids=positions)
+        return hidden[0, torch.tensor(places, device=hidden.device).long()]
 
     def logits(self, states: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Float32 logits (n, vocabulary) of states (n, hidden), or only those of `tokens`."""
+        import torch
+
         if self.head is None:
             return (states if tokens is None else states[:, tokens]).float()
         if tokens is None:
-            return _finished(self.head(states).float(), self.model.config)
+            return torch.cat([some for _, some in self.pieces(states, HEAD_ROWS)], -1)
         weight = self.head.weight[tokens.to(self.head.weight.device)].float()
         logits = states.to(weight.device).float() @ weight.T
         if self.head.bias is not None:
@@ -85,7 +103,7 @@ class Reader:
     def pieces(self, states: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
         """The float32 logits of states (n, hidden) for `size` tokens after another.
 
-        Gives (first token, logits (n, at most size)), computed in the model's own dtype.
+        Gives (first token, logits (n, at most size)), computed in the dtype of the states.
         """
         from torch.nn.functional import linear
 
@@ -96,23 +114,30 @@ class Reader:
         states = states.to(weight.device)
         for start in range(0, weight.shape[0], size):
             stop = start + size
-            own = None if bias is None else bias[start:stop]
-            logits = linear(states, weight[start:stop], own).float()
+            own = None if bias is None else bias[start:stop].to(states.dtype)
+            logits = linear(states, weight[start:stop].to(states.dtype), own).float()
             yield start, _finished(logits, self.model.config)
 
 
 def reader_of(model: Any, ids: Tensor) -> Reader:
     """The cheapest exact way to read `model`; checked once on a short piece of ids (B, T)."""
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal = _causal(model)
     decoder, head = causal.base_model, causal.get_output_embeddings()
-    by_rows = Reader(model, decoder, head)
     own_logits = Reader(model, decoder, None)
-    if model not in _by_rows:
-        possible = decoder is not causal and _is_plain_linear(head)
-        _by_rows[model] = possible and _agree(by_rows, own_logits, ids[:1, :CHECK_TOKENS])
-        if not _by_rows[model]:
-            note("This model's head can't be read row by row: all its logits are, more slowly.")
-    return by_rows if _by_rows[model] else own_logits
+    if model not in _ways:
+        _ways[model] = _way(model, decoder, head, own_logits, ids[:1, :CHECK_TOKENS])
+    by_rows, wide = _ways[model]
+    return Reader(model, decoder, head, wide) if by_rows else own_logits
+
+
+def _way(model: Any, decoder: Any, head: Any, plain: Reader, ids: Tensor) -> tuple[bool, bool]:
+    """Whether a model can be read by its head's rows, and whether in float32 then."""
+    if decoder is not _causal(model) and _is_plain_linear(head):
+        for wide in (True, False) if may_widen(decoder) else (False,):
+            if _agree(Reader(model, decoder, head, wide), plain, ids):
+                return True, wide
+    note("This model's head can't be read row by row: all its logits are, more slowly.")
+    return False, False
 
 
 def honours_trees(reader: Reader, ids: Ids) -> bool:
@@ -147,7 +172,7 @@ def _branches_agree(reader: Reader, ids: Ids) -> bool:
     alone = torch.cat([reader.states(torch.tensor([p], device=device), 1)[0] for p in paths])
     mine, own = (reader.logits(states).float() for states in (branched, alone))
     spread = float(own.max() - own.min()) or 1.0
-    return bool((mine - own).abs().max() <= TOLERANCE.get(str(alone.dtype), 1e-1) * spread)
+    return bool((mine - own).abs().max() <= TOLERANCE.get(reader.dtype, 1e-1) * spread)
 
 
 def _branched(reader: Reader, paths: Sequence[Ids]) -> Tensor:
@@ -176,19 +201,28 @@ def _agree(reader: Reader, plain: Reader, ids: Tensor) -> bool:
 
     own = plain.states(ids, 1)[:, -1].float()
     tokens = torch.arange(own.shape[-1], device=own.device)
-    state = reader.states(ids, 1)[:, -1]
+    try:
+        state = reader.states(ids, 1)[:, -1]
+    except Exception:  # a foreign model may not bear float32 in some place
+        if reader.wide:
+            return False
+        raise
     some = tokens[:: max(1, len(tokens) // 512)]
     spread = float(own.max() - own.min()) or 1.0
-    limit = TOLERANCE.get(str(state.dtype), 1e-1) * spread
+    limit = TOLERANCE.get(plain.dtype, 1e-1) * spread
     rows = (reader.logits(state, some).to(own.device) - own[:, some]).abs().max()
     whole = (reader.logits(state).to(own.device) - own).abs().max()
     return bool(rows <= limit) and bool(whole <= limit)
 
 
+def _causal(model: Any) -> Any:
+    """The model below an adapter."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def _keeping(model: Any, keep: int) -> dict[str, int]:
     """The argument that spares the other positions' logits, where the model knows it."""
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
-    known = "logits_to_keep" in inspect.signature(causal.forward).parameters
+    known = "logits_to_keep" in inspect.signature(_causal(model).forward).parameters
     return {"logits_to_keep": keep} if known else {}
 
 

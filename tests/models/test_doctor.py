@@ -96,7 +96,8 @@ def said(hardware: Hardware, obstacle: str | None, disk: int = PLENTY) -> dict[s
 def test_without_a_card_the_embedded_default_runs_and_the_large_model_does_not():
     lines = said(NONE, "no NVIDIA card")
     assert lines["the embedded default"].startswith("yes")
-    assert "to 2 B parameters in float32" in lines["scoring on the processor"]
+    sizes = "to 2 B parameters in float32, 4 B parameters in bfloat16"
+    assert sizes in lines["scoring on the processor"]
     for action in ("scoring", "fine-tuning"):
         assert lines[f"{action} Qwen2.5-32B in 4 bit"].endswith("no NVIDIA card")
 

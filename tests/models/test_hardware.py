@@ -25,7 +25,7 @@ def machine(*capabilities: tuple[int, int], flags: tuple[str, ...] = ()) -> Hard
         (machine((7, 0), flags=("amx_bf16",)), "float16"),
         (machine(), "float32"),
         (machine(flags=("avx512f", "avx2")), "float32"),
-        (machine(flags=("avx512_bf16",)), "bfloat16"),
+        (machine(flags=("avx512_bf16",)), "float32"),
         (machine(flags=("amx_bf16",)), "bfloat16"),
         (machine(flags=("bf16",)), "bfloat16"),
     ],

@@ -108,11 +108,16 @@ def test_batch_size_and_order_change_no_answer(rows, style, qwen, tokenizer):
         assert one.log_likelihood == pytest.approx(whole[one.id].log_likelihood, abs=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_near_ties_are_decided_alone_and_so_the_same_in_every_batch(dtype, tokenizer):
+@pytest.mark.parametrize(
+    ("dtype", "wide"), [("float32", False), ("bfloat16", True), ("bfloat16", False)]
+)
+def test_near_ties_are_decided_alone_and_so_the_same_in_every_batch(
+    dtype, wide, tokenizer, monkeypatch
+):
     """The rows of the head are nearly alike: rounding would decide between the choices."""
     import torch
 
+    monkeypatch.setattr("solution.scoring.reader.may_widen", lambda _: wide)
     model = tiny_model("llama", tokenizer).to(getattr(torch, dtype))
     with torch.no_grad():
         head = model.lm_head.weight
