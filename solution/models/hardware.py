@@ -9,7 +9,7 @@ from pathlib import Path
 from solution.base import UserError
 
 # Flags of /proc/cpuinfo that mean fast matrix products in bfloat16 ("bf16" is ARM's). With
-# AVX512-BF16 alone they had half the rate of float32.
+# AVX512-BF16 alone they had half the rate of float32's (scoring.md in benchmarks/results).
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "bf16"})
 AMPERE = (8, 0)
 
