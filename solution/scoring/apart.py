@@ -8,6 +8,7 @@ from typing import Any
 
 from solution.scoring.attention import attending
 from solution.scoring.layout import Block, Layout
+from solution.scoring.reader import causal_of
 
 # Largest difference between a sequence's logits beside others and alone, as a share of spread.
 TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-1}
@@ -25,8 +26,7 @@ def side_by_side(model: Any, lengths: Sequence[int]) -> Iterator[None]:
         block = Block(start, start + length, (), list(range(length)), [length] * length)
         layout.blocks.append(block)
         start += length
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
-    with attending(causal.base_model.config, layout):
+    with attending(causal_of(model).base_model.config, layout):
         yield
 
 

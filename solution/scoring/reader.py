@@ -13,6 +13,7 @@ from solution.base import note
 from solution.scoring.attention import attending
 from solution.scoring.last_layer import read_only_at
 from solution.scoring.layout import Layout
+from solution.scoring.reading import LOGIT_TOKENS
 from solution.scoring.tree import Ids, ask, grow
 from solution.scoring.widen import in_float32, may_widen
 
@@ -24,8 +25,6 @@ TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-
 CHECK_TOKENS = 64
 # Blocks of the check: small, so that its little tree takes several.
 CHECK_BLOCK_TOKENS = 4
-# Rows of the head that are float32 at a time, where it is kept in 16 bit.
-HEAD_ROWS = 16384
 # Kinds of layer whose tokens meet in attention only, where branches can be kept apart.
 BRANCHING = {"full_attention", "sliding_attention"}
 
@@ -93,7 +92,7 @@ class Reader:
         if self.head is None:
             return (states if tokens is None else states[:, tokens]).float()
         if tokens is None:
-            return torch.cat([some for _, some in self.pieces(states, HEAD_ROWS)], -1)
+            return torch.cat([some for _, some in self.pieces(states, LOGIT_TOKENS)], -1)
         weight = self.head.weight[tokens.to(self.head.weight.device)].float()
         logits = states.to(weight.device).float() @ weight.T
         if self.head.bias is not None:
@@ -121,7 +120,7 @@ class Reader:
 
 def reader_of(model: Any, ids: Tensor) -> Reader:
     """The cheapest exact way to read `model`; checked once on a short piece of ids (B, T)."""
-    causal = _causal(model)
+    causal = causal_of(model)
     decoder, head = causal.base_model, causal.get_output_embeddings()
     own_logits = Reader(model, decoder, None)
     if model not in _ways:
@@ -132,7 +131,7 @@ def reader_of(model: Any, ids: Tensor) -> Reader:
 
 def _way(model: Any, decoder: Any, head: Any, plain: Reader, ids: Tensor) -> tuple[bool, bool]:
     """Whether a model can be read by its head's rows, and whether in float32 then."""
-    if decoder is not _causal(model) and _is_plain_linear(head):
+    if decoder is not causal_of(model) and _is_plain_linear(head):
         for wide in (True, False) if may_widen(decoder) else (False,):
             if _agree(Reader(model, decoder, head, wide), plain, ids):
                 return True, wide
@@ -172,7 +171,7 @@ def _branches_agree(reader: Reader, ids: Ids) -> bool:
     alone = torch.cat([reader.states(torch.tensor([p], device=device), 1)[0] for p in paths])
     mine, own = (reader.logits(states).float() for states in (branched, alone))
     spread = float(own.max() - own.min()) or 1.0
-    return bool((mine - own).abs().max() <= TOLERANCE.get(reader.dtype, 1e-1) * spread)
+    return bool((mine - own).abs().max() <= TOLERANCE.get(str(alone.dtype), 1e-1) * spread)
 
 
 def _branched(reader: Reader, paths: Sequence[Ids]) -> Tensor:
@@ -209,20 +208,22 @@ def _agree(reader: Reader, plain: Reader, ids: Tensor) -> bool:
         raise
     some = tokens[:: max(1, len(tokens) // 512)]
     spread = float(own.max() - own.min()) or 1.0
-    limit = TOLERANCE.get(plain.dtype, 1e-1) * spread
+    # In float32 it may differ from the model's own logits by what those are rounded.
+    dtype = plain.dtype if reader.wide else str(state.dtype)
+    limit = TOLERANCE.get(dtype, 1e-1) * spread
     rows = (reader.logits(state, some).to(own.device) - own[:, some]).abs().max()
     whole = (reader.logits(state).to(own.device) - own).abs().max()
     return bool(rows <= limit) and bool(whole <= limit)
 
 
-def _causal(model: Any) -> Any:
+def causal_of(model: Any) -> Any:
     """The model below an adapter."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _keeping(model: Any, keep: int) -> dict[str, int]:
     """The argument that spares the other positions' logits, where the model knows it."""
-    known = "logits_to_keep" in inspect.signature(_causal(model).forward).parameters
+    known = "logits_to_keep" in inspect.signature(causal_of(model).forward).parameters
     return {"logits_to_keep": keep} if known else {}
 
 

@@ -9,7 +9,7 @@ from test_scoring_engine import PLAIN, STYLES
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.models import ModelReference, load
-from solution.scoring import encode, score, score_ids, widen
+from solution.scoring import Work, encode, score, score_ids, widen
 from solution.scoring.reader import reader_of
 
 
@@ -120,10 +120,13 @@ def test_an_adapter_takes_part(tokenizer):
         assert one.log_likelihood != pytest.approx(without.log_likelihood, abs=1e-2)
 
 
-def test_batch_size_moves_no_answer_and_little_is_settled(tmp_path):
+def test_batch_size_moves_no_answer_and_no_more_is_settled_than_in_float32(tmp_path):
     loaded = load(ModelReference(model=str(save_tiny(tmp_path / "m")), dtype="bfloat16"))
     encoded = encode(some_questions(20), PLAIN, loaded.tokenizer, 1024)
-    whole = score(loaded, encoded, batch_tokens=10**6)
+    works = [Work(), Work()]
+    whole = score(loaded, encoded, batch_tokens=10**6, work=works[0])
     for one, other in zip(score(loaded, encoded, batch_tokens=64), whole, strict=True):
         assert one.answer == other.answer
         assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
+    score_ids(copy.deepcopy(loaded.model).float(), encoded, 10**6, work=works[1])
+    assert works[0].settled == works[1].settled
