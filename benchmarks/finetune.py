@@ -197,10 +197,10 @@ def timed(make: Callable[[Task], Any], task: Task) -> Run:
 
 def accuracy(model: Any, task: Task) -> float:
     """Of a trained model on the questions that no one trained on, by our scoring."""
-    from solution.scoring import encode, score_ids
+    from solution.scoring import encode, score_model
 
     encoded = encode(task.held, load_prompt("contest"), task.tokenizer, MAX_LENGTH)
-    scored = score_ids(model, encoded)
+    scored = score_model(model, encoded)
     right = [one.answer == q.answer for one, q in zip(scored, task.held, strict=True)]
     return sum(right) / len(right)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.exam import Question, load_prompt, read_exam
-from solution.scoring import Encoded, Work, encode, log_likelihoods, score_ids
+from solution.scoring import Encoded, TokenCounts, encode, log_likelihoods, score_model
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 Timed = tuple[float, list[float]]
@@ -84,7 +84,7 @@ def timed(run: Callable[[], list[float]]) -> Timed:
 
 def compare(
     name: str,
-    ours: Callable[[Work], list[float]],
+    ours: Callable[[TokenCounts], list[float]],
     theirs: Callable[[], list[float]],
     *,
     runs: int,
@@ -95,7 +95,7 @@ def compare(
     mine: list[Timed] = []
     others: list[Timed] = []
     for _ in range(runs):
-        work = Work()
+        work = TokenCounts()
         mine.append(timed(lambda work=work: ours(work)))  # type: ignore[misc]
         others.append(timed(theirs))
     seconds = statistics.median(s for s, _ in mine)
@@ -191,7 +191,7 @@ def main() -> None:
             name,
             lambda work: [
                 value
-                for one in score_ids(model, encoded, options.batch_tokens, work=work)
+                for one in score_model(model, encoded, options.batch_tokens, work=work)
                 for value in one.log_likelihood
             ],
             lambda: normalised(encoded, theirs(pairs_of(encoded))),
@@ -250,11 +250,11 @@ def orders(model: Any, questions: Sequence[Question], tokenizer: Any, options: A
     ways = [[[one for encoded in single for one in encoded]], single]
     seconds: list[list[float]] = [[], []]
     for _ in range(options.runs):
-        works = [Work(), Work()]
+        works = [TokenCounts(), TokenCounts()]
         for way, work, taken in zip(ways, works, seconds, strict=True):
             start = time.perf_counter()
             for encoded in way:
-                score_ids(model, encoded, options.batch_tokens, work=work)
+                score_model(model, encoded, options.batch_tokens, work=work)
             taken.append(time.perf_counter() - start)
     together, apart = (statistics.median(some) for some in seconds)
     return (

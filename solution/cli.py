@@ -24,7 +24,7 @@ RESUME = "Interrupted. Run the same command again to go on from here."
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 when done, 2 where the user can mend it, else 1."""
     options = _parser().parse_args(arguments)
-    from solution.base import UserError  # not sooner: --help answers without pydantic
+    from solution.core import UserError  # not sooner: --help answers without pydantic
 
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -63,13 +63,13 @@ def _explore(options: argparse.Namespace) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    from solution.finetune import finetune, gains, is_first_process
+    from solution.finetune import before_after_table, finetune, is_main_process
     from solution.submit import submit_run
 
     where = options.train, options.test, options.out
     run = finetune(options.recipe, *where, options.set, folds=options.folds)
-    if is_first_process():
-        print(gains(run), submit_run(run), sep="\n\n")
+    if is_main_process():
+        print(before_after_table(run), submit_run(run), sep="\n\n")
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -112,7 +112,7 @@ def _ask(options: argparse.Namespace) -> None:
 
 
 def _retrieve(options: argparse.Namespace) -> Retrieve | None:
-    from solution.base import UserError
+    from solution.core import UserError
     from solution.kowiki import Retrieve
 
     gate = str(options.gate) if options.gate else None

@@ -55,10 +55,10 @@ def add_kowiki(command: argparse.ArgumentParser) -> None:
 
 
 def _kowiki_build(options: argparse.Namespace) -> None:
-    from solution.base import find
+    from solution.core import resolve_path
     from solution.kowiki import build, open_index, read_manifest
 
-    local = find(options.source)
+    local = resolve_path(options.source)
     folder = build(str(local) if local.exists() else options.source, options.out)
     open_index(folder)
     told = read_manifest(folder)
@@ -66,7 +66,7 @@ def _kowiki_build(options: argparse.Namespace) -> None:
 
 
 def _kowiki_search(options: argparse.Namespace) -> None:
-    from solution.base import UserError
+    from solution.core import UserError
     from solution.kowiki import articles_text, search, select_articles
 
     if (options.query is None) == (options.objectives is None):
@@ -83,7 +83,7 @@ def _kowiki_search(options: argparse.Namespace) -> None:
 def _kowiki_questions(options: argparse.Namespace) -> None:
     import json
 
-    from solution.base import find
+    from solution.core import resolve_path
     from solution.exam import load_prompt
     from solution.kowiki import Judge, questions
     from solution.models import ModelReference
@@ -92,7 +92,7 @@ def _kowiki_questions(options: argparse.Namespace) -> None:
     judge = Judge(reference, load_prompt(options.judge_prompt)) if reference else None
     report = questions(
         options.passages,
-        find(options.test),
+        resolve_path(options.test),
         options.exam,
         options.out,
         limit=options.limit,

@@ -66,9 +66,9 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _ensemble(options: argparse.Namespace) -> None:
-    from solution.submit import Wishes, ensemble
+    from solution.submit import EnsembleOptions, ensemble
 
-    wishes = Wishes(
+    wishes = EnsembleOptions(
         how=options.how,
         weights=options.weights,
         train=options.train,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Prompt, Question
 from solution.models import LoadedModel
 from solution.scoring import encode, score

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.ask.orders import Answered, answer_turned, as_question
-from solution.base import UserError, find, note
+from solution.core import UserError, log, resolve_path
 from solution.exam import Exam, Prompt, Question, load_prompt, read_exam
 from solution.kowiki import Hit, Retrieve, open_index, with_contexts
 from solution.models import LoadedModel, ModelReference, load
@@ -40,12 +40,14 @@ def ask(
     Raises UserError for more models, a faulty exam, prompt, wiki or model, a taken port.
     """
     references = _references(models, adapter)
-    questions, template = read_exam(find(str(exam))), load_prompt(prompt)
+    questions, template = read_exam(resolve_path(str(exam))), load_prompt(prompt)
     if retrieve:
-        open_index(find(retrieve.passages))  # made now, if at all: not while somebody waits
+        open_index(
+            resolve_path(retrieve.passages)
+        )  # made now, if at all: not while somebody waits
     loaded = [load(reference) for reference in references]
     page = build(loaded, questions, template, retrieve)
-    note(f"On this machine only; Ctrl-C ends it. {len(questions)} questions of {exam}.")
+    log(f"On this machine only; Ctrl-C ends it. {len(questions)} questions of {exam}.")
     try:
         page.launch(**settings(port))
     except OSError as error:

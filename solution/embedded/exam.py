@@ -13,7 +13,13 @@ from pathlib import Path
 from solution.embedded.facts import VALUES, Fact, choices_for, random_facts, told
 from solution.embedded.relations import STORIES
 from solution.embedded.world import World
-from solution.exam import Question, Solution, halves, write_exam, write_solution
+from solution.exam import (
+    AnswerKey,
+    Question,
+    public_private_split,
+    write_answer_key,
+    write_exam,
+)
 
 KOREAN, SOCIAL = "국어", "사회"
 # Two questions share most passages, as in the contest.
@@ -36,7 +42,9 @@ def write_exams(world: World, seed: int, folder: Path) -> None:
     answers = {q.id: q.answer for q in test if q.answer is not None}
     write_exam(folder / "train.csv", train)
     write_exam(folder / "test.csv", [_blank(q) for q in test])
-    write_solution(folder / "solution.csv", Solution(answers, halves(list(answers))))
+    write_answer_key(
+        folder / "solution.csv", AnswerKey(answers, public_private_split(list(answers)))
+    )
 
 
 def korean(rng: random.Random, count: int, asked: set[tuple[str, str, str]]) -> list[Question]:

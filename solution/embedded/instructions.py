@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from solution.base import atomic_write
+from solution.core import atomic_write
 from solution.exam import Question, read_exam
 
 ROWS = 48

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solution.base import Progress, atomic_directory
+from solution.core import Progress, atomic_directory
 from solution.embedded.documents import Document, Writer
 from solution.embedded.initial import HEAD, THETA, initialise
 from solution.embedded.tokenizer import build_tokenizer

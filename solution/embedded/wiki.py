@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from solution.base import atomic_write
+from solution.core import atomic_write
 from solution.embedded.facts import Fact
 from solution.embedded.korean import with_particles
 from solution.embedded.world import World

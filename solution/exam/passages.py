@@ -39,12 +39,12 @@ def overlaps(train: Exam, test: Exam) -> list[Overlap]:
     ]
 
 
-def identity(question: Question) -> str:
+def content_hash(question: Question) -> str:
     """Sixteen hex digits, equal for what `overlaps` takes for one question."""
     return hashlib.sha256(repr(_identity(question)).encode()).hexdigest()[:16]
 
 
-def passage_groups(questions: Sequence[Question]) -> list[int]:
+def near_duplicate_groups(questions: Sequence[Question]) -> list[int]:
     """One group number a question: questions whose paragraphs are at least 90 % alike share it.
 
     The measure is 2·LCS/(a+b) over the characters without white space, LCS being the longest

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import field_validator
 
-from solution.base import Config, load_config, shipped
+from solution.core import Config, load_config, resolve_config
 from solution.exam.question import Question
 from solution.exam.reader import MOST
 
@@ -129,7 +129,7 @@ def load_prompt(name_or_path: str) -> Prompt:
 
     Raises UserError naming the file and the key, unknown placeholders included.
     """
-    return load_config(shipped("prompts", name_or_path), Prompt)
+    return load_config(resolve_config("prompts", name_or_path), Prompt)
 
 
 def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:

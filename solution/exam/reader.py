@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import Problems, UserError, atomic_write, note
+from solution.core import ErrorCollector, UserError, atomic_write, log
 from solution.exam.literal import NotLiteral, parse_mapping
 from solution.exam.question import Exam, Question
 from solution.exam.table import Row, Table, read_table, refuse_cp949
@@ -36,7 +36,7 @@ def read_exam(path: Path, *, answers: bool = False) -> Exam:
     with LF line ends and kept otherwise. A `question_plus` may stand in the column, inside
     `problems`, or in both where they are equal. Raises UserError listing every wrong row.
     """
-    problems = Problems(str(path))
+    problems = ErrorCollector(str(path))
     table = read_table(path, problems, required=COLUMNS)
     refuse_cp949(table)
     ignored: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def write_exam(path: Path, questions: Sequence[Question]) -> None:
 
 
 def _questions(
-    table: Table, answers: bool, problems: Problems, ignored: Counter[str]
+    table: Table, answers: bool, problems: ErrorCollector, ignored: Counter[str]
 ) -> list[Question]:
     questions: list[Question] = []
     first: dict[str, Row] = {}
@@ -183,4 +183,4 @@ def _say_what_was_not_read(table: Table, ignored: Counter[str]) -> None:
     parts = [f"column {name!r}" for name in columns]
     parts += [f"{key} ({count} rows)" for key, count in ignored.items()]
     if parts:
-        note(f"{table.path}: not used: {', '.join(parts)}")
+        log(f"{table.path}: not used: {', '.join(parts)}")

@@ -39,7 +39,7 @@ def shuffle_choices(question: Question, rng: random.Random) -> Question:
         return question
     order = list(range(len(question.choices)))
     rng.shuffle(order)
-    return in_order(question, tuple(order))
+    return permute_choices(question, tuple(order))
 
 
 def choice_orders(question: Question, count: int) -> list[Order]:
@@ -62,7 +62,7 @@ def choice_orders(question: Question, count: int) -> list[Order]:
     return orders
 
 
-def in_order(question: Question, order: Order) -> Question:
+def permute_choices(question: Question, order: Order) -> Question:
     """The question with its choices in this order, its answer following."""
     answer = None if question.answer is None else order.index(question.answer - 1) + 1
     return replace(question, choices=tuple(question.choices[i] for i in order), answer=answer)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from solution.base import Problems, UserError, atomic_write
+from solution.core import ErrorCollector, UserError, atomic_write
 from solution.exam.question import Exam, Question
 from solution.exam.reader import MOST
 from solution.exam.table import Row, read_table, refuse_cp949
@@ -19,19 +19,19 @@ REMEDY = "A solution holds one row an exam row: id,answer,Usage (Usage Public or
 
 
 @dataclass(frozen=True)
-class Solution:
+class AnswerKey:
     """The right answer (from 1) and the half (`Public` or `Private`) of every id."""
 
     answers: dict[str, int]
     usage: dict[str, str]
 
 
-def read_solution(path: Path) -> Solution:
+def read_answer_key(path: Path) -> AnswerKey:
     """Read `id,answer,Usage`; raises UserError listing every wrong row."""
-    problems = Problems(str(path))
+    problems = ErrorCollector(str(path))
     table = read_table(path, problems, required=("id", "answer", "Usage"))
     refuse_cp949(table)
-    solution = Solution({}, {})
+    solution = AnswerKey({}, {})
     for row in table.rows:
         _add_row(row, solution, problems)
     if not table.rows and not len(problems):
@@ -40,7 +40,7 @@ def read_solution(path: Path) -> Solution:
     return solution
 
 
-def write_solution(path: Path, solution: Solution) -> None:
+def write_answer_key(path: Path, solution: AnswerKey) -> None:
     """Write `id,answer,Usage` in the order of the answers."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -49,13 +49,13 @@ def write_solution(path: Path, solution: Solution) -> None:
             writer.writerow([id, answer, solution.usage[id]])
 
 
-def with_answers(exam: Exam, solution: Solution) -> Exam:
+def with_answers(exam: Exam, solution: AnswerKey) -> Exam:
     """The exam with the key's answers filled in.
 
     Raises UserError where an id stands on one side only, an answer is beyond its row's choices,
     or the exam already holds another answer.
     """
-    problems = Problems(str(exam.path))
+    problems = ErrorCollector(str(exam.path))
     ids = {question.id for question in exam.questions}
     for id in solution.answers:
         if id not in ids:
@@ -69,7 +69,7 @@ def with_answers(exam: Exam, solution: Solution) -> Exam:
     return replace(exam, questions=tuple(answered))
 
 
-def halves(ids: Sequence[str], seed: int = 0) -> dict[str, str]:
+def public_private_split(ids: Sequence[str], seed: int = 0) -> dict[str, str]:
     """Public or Private for each id: floor(n/2) Public, the rest Private.
 
     Depends on the set of ids and the seed alone, not on their order, machine or version.
@@ -79,7 +79,7 @@ def halves(ids: Sequence[str], seed: int = 0) -> dict[str, str]:
     return {id: PUBLIC if id in public else PRIVATE for id in ids}
 
 
-def _add_row(row: Row, solution: Solution, problems: Problems) -> None:
+def _add_row(row: Row, solution: AnswerKey, problems: ErrorCollector) -> None:
     id, answer, usage = (row.fields[name].strip() for name in ("id", "answer", "Usage"))
     place = f"{row}, {id or 'no id'}"
     if not id or id in solution.answers:

@@ -6,8 +6,8 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from solution.base import UserError
-from solution.exam.passages import passage_groups
+from solution.core import UserError
+from solution.exam.passages import near_duplicate_groups
 from solution.exam.question import Question
 
 Stratum = tuple[int, int | None]
@@ -18,8 +18,8 @@ def split_validation(
 ) -> tuple[list[int], list[int]]:
     """Indices (train, validation), each in the questions' order.
 
-    Whole passages (`passage_groups`) go to one side; validation gets about `fraction` of every
-    (number of choices, answer). The same questions and seed give the same split.
+    Whole passages (`near_duplicate_groups`) go to one side; validation gets about `fraction`
+    of every (number of choices, answer). The same questions and seed give the same split.
     Raises UserError where no such split exists.
     """
     if not 0 < fraction < 1:
@@ -27,7 +27,7 @@ def split_validation(
             f"validation fraction {fraction}: expected a number between 0 and 1 (say 0.1)."
         )
     members = defaultdict(list)
-    for index, group in enumerate(passage_groups(questions)):
+    for index, group in enumerate(near_duplicate_groups(questions)):
         members[group].append(index)
     groups = list(members.values())
     random.Random(seed).shuffle(groups)
@@ -53,7 +53,7 @@ def split_folds(questions: Sequence[Question], folds: int, seed: int) -> list[in
 
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = passage_groups(questions)
+    groups = near_duplicate_groups(questions)
     if folds < 2 or len(set(groups)) < folds:
         raise UserError(
             f"{folds} folds of {len(set(groups))} different passages: expected 2 or more "

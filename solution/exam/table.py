@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from solution.base import Problems, UserError
+from solution.core import ErrorCollector, UserError
 
 FIELD_LIMIT = 2**31 - 1
 # What people hand in instead of a CSV, known by its first bytes.
@@ -48,7 +48,7 @@ class Table:
     """`utf-8`, `utf-8-sig` (with a byte order mark) or `cp949`."""
 
 
-def read_table(path: Path, problems: Problems, required: Sequence[str] = ()) -> Table:
+def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = ()) -> Table:
     """Read a comma-separated file; rows with a wrong number of fields are added to `problems`.
 
     Raises UserError where the file as a whole cannot be used: absent, empty, binary, in no
@@ -143,7 +143,7 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_columns(path: Path, columns: tuple[str, ...], required: Sequence[str]) -> None:
-    problems = Problems(str(path))
+    problems = ErrorCollector(str(path))
     shown = ", ".join(columns)[:200]
     for name in required:
         if name not in columns:

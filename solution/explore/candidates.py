@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, note, open_run
+from solution.core import UserError, log, open_run
 from solution.explore.job import PREDICTIONS, Job, Logged
-from solution.scoring import Scored, read_predictions
+from solution.scoring import ChoiceScores, read_predictions
 
 # Entered with a candidate's name, its work folder and its questions while it is being scored.
 Watch = Callable[[str, Path, int], AbstractContextManager[None]]
@@ -26,7 +26,7 @@ class Outcome:
     """What became of one candidate: predictions and measurements, or why there are none."""
 
     name: str
-    scored: list[Scored] | None = None
+    scored: list[ChoiceScores] | None = None
     measured: dict[str, Any] | None = None
     reason: str = ""
 
@@ -49,9 +49,9 @@ def attempt(job: Job, watch: Watch = lambda *_: nullcontext()) -> str:
     except UserError as error:
         return str(error)
     if run.finished:
-        note(f"{job.name}: nothing has changed, its finished run is used again")
+        log(f"{job.name}: nothing has changed, its finished run is used again")
     else:
-        note(f"{job.name}: scoring {len(job.questions)} questions")
+        log(f"{job.name}: scoring {len(job.questions)} questions")
         with watch(job.name, run.work, len(job.questions)):
             reason = run_worker("solution.explore.worker", job)
         with suppress(OSError):  # stays where an attempt left something to go on from
@@ -83,7 +83,7 @@ def keep_failure(job: Logged, reason: str) -> str:
     if job.log.exists():
         job.log.replace(job.failed_log)
     reason = " ".join(reason.split())
-    note(f"{job.name}: failed: {reason}")
+    log(f"{job.name}: failed: {reason}")
     return reason
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from solution.base import RETRIES, UserError, note, open_run
+from solution.core import RETRIES, UserError, log, open_run
 from solution.explore.candidates import Outcome, Watch, attempt, failed, finished
 from solution.explore.job import Job
 from solution.models import ModelReference, weights_needed
@@ -36,7 +36,7 @@ def outcomes_by_ray(jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Ou
             try:
                 run = open_run(job.place, job.inputs())
                 if run.finished:
-                    note(f"{job.name}: nothing has changed, its finished run is used again")
+                    log(f"{job.name}: nothing has changed, its finished run is used again")
                     yield job, finished(job)
                     continue
                 wants = resources(job.reference, ray.nodes())
@@ -44,7 +44,7 @@ def outcomes_by_ray(jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Ou
                 yield job, failed(job, str(error))
                 continue
             shown.enter_context(watch(job.name, run.work, len(job.questions)))
-            note(f"{job.name}: waits for {_told(wants)}")
+            log(f"{job.name}: waits for {_told(wants)}")
             task = score.options(name=job.name, **wants).remote(job.to_json(), str(Path.cwd()))
             waiting[task] = job
         while waiting:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from solution.base import UserError, atomic_write, connected, find, write_json
-from solution.exam import Prompt, Solution, load_prompt, write_exam, write_solution
+from solution.core import UserError, atomic_write, connected, resolve_path, write_json
+from solution.exam import AnswerKey, Prompt, load_prompt, write_answer_key, write_exam
 from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
 from solution.explore.candidates import Outcome, Watch, outcome_of
 from solution.explore.harness import write_harness
@@ -75,8 +75,8 @@ def _keys(plan: Suite, exam: Path | None, solution: Path | None) -> dict[str, Ke
         raise UserError(f"--solution {solution}: the suite has several exams; give --exam too.")
     return {
         entry.name: read_key(
-            find(entry.exam),
-            solution or (find(entry.solution) if entry.solution else None),
+            resolve_path(entry.exam),
+            solution or (resolve_path(entry.solution) if entry.solution else None),
             plan.seed,
         )
         for entry in plan.exams
@@ -113,11 +113,11 @@ def _keep_key(key: Key, folder: Path) -> None:
         with atomic_write(folder / provenance.name) as partial:
             shutil.copyfile(provenance, partial)
     ids = [question.id for question in key.questions]
-    solution = Solution(
+    solution = AnswerKey(
         answers=dict(zip(ids, key.answers, strict=True)),
         usage=dict(zip(ids, key.usage, strict=True)),
     )
-    write_solution(folder / "solution.csv", solution)
+    write_answer_key(folder / "solution.csv", solution)
 
 
 @contextmanager

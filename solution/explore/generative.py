@@ -9,22 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_write
+from solution.core import UserError, atomic_write
 from solution.explore.job import Job
 from solution.explore.parts import Log, Part, in_parts, measurements, scored_of
 from solution.models import LoadedModel
 from solution.scoring import (
-    Asked,
+    ChoiceScores,
     Encoded,
-    Generation,
-    Reading,
+    GenerationConfig,
+    GenerationRequest,
+    ParsedAnswer,
     ScoreCache,
-    Scored,
     encode,
     generate,
+    majority_vote,
     read_answer,
     score,
-    voted,
 )
 
 # Texts a part: what a killed run writes again at most.
@@ -36,7 +36,7 @@ OUTCOMES = {"unparsed": "unparsed", "cut off": "cut_off", "refused": "refused"}
 
 def generate_in_parts(
     loaded: LoadedModel, cache: ScoreCache, job: Job, folder: Path, *, texts: Path, log: Log
-) -> tuple[list[Scored], dict[str, Any]]:
+) -> tuple[list[ChoiceScores], dict[str, Any]]:
     """Every question's answer, in the exam's order, and what it took; texts go to `texts`.
 
     A question none of whose texts has an answer is answered by the probability of its choices.
@@ -54,7 +54,7 @@ def generate_in_parts(
 
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i].prompt_ids, i))
     size = max(1, TEXTS // how.samples)
-    parts = in_parts(job, order, size, folder, compute, log=log, device=loaded.device)
+    parts = in_parts(job, order, size, folder, compute, write_log=log, device=loaded.device)
     written = [text for part in parts for text in part["texts"]]
     place = {one.id: i for i, one in enumerate(encoded)}
     written.sort(key=lambda text: (place[text["id"]], text["sample"]))
@@ -75,7 +75,7 @@ def generate_in_parts(
     return [by_id[one.id] for one in encoded], measured
 
 
-def _check_room(how: Generation, max_length: int) -> None:
+def _check_room(how: GenerationConfig, max_length: int) -> None:
     most = max_length - LEAST_PROMPT
     if how.max_new_tokens > most:
         raise UserError(
@@ -90,10 +90,12 @@ def _answer(
     """Texts of these questions, their readings, and the answers they come to."""
     texts = _texts(loaded, cache, job, encoded)
     readings = {
-        one.id: [Reading(t["answer"], t["outcome"]) for t in texts if t["id"] == one.id]
+        one.id: [ParsedAnswer(t["answer"], t["outcome"]) for t in texts if t["id"] == one.id]
         for one in encoded
     }
-    found = {one.id: voted(one.id, len(one.answer_ids), readings[one.id]) for one in encoded}
+    found = {
+        one.id: majority_vote(one.id, len(one.answer_ids), readings[one.id]) for one in encoded
+    }
     mute = [one for one in encoded if found[one.id] is None]
     asked = score(loaded, mute, batch_tokens=job.batch_tokens, cache=cache)
     answers = {id: one for id, one in found.items() if one} | {one.id: one for one in asked}
@@ -109,12 +111,16 @@ def _texts(
 ) -> list[dict[str, Any]]:
     how = job.generation
     assert how is not None, "asked for by the suite"
-    asked = [Asked(one.id, one.prompt_ids, s) for one in encoded for s in range(how.samples)]
+    asked = [
+        GenerationRequest(one.id, one.prompt_ids, s)
+        for one in encoded
+        for s in range(how.samples)
+    ]
 
-    def compute(some: list[Asked]) -> list[dict[str, Any]]:
+    def compute(some: list[GenerationRequest]) -> list[dict[str, Any]]:
         return [asdict(one) for one in generate(loaded, some, how, job.batch_tokens)]
 
-    def decides(one: Asked) -> Any:
+    def decides(one: GenerationRequest) -> Any:
         chance = (one.id, one.sample) if how.temperature else ()
         return "written", one.prompt_ids, how.model_dump(), chance
 
@@ -132,7 +138,7 @@ def _texts(
     return rows
 
 
-def _opening(tokenizer: Any, one: Asked) -> str:
+def _opening(tokenizer: Any, one: GenerationRequest) -> str:
     """'<think>' where the chat template has opened the thoughts itself, else ''."""
     end = tokenizer.decode(one.prompt_ids[-8:])
     return "<think>" if end.rstrip().endswith("<think>") else ""

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from solution.base import atomic_write, write_json
+from solution.core import atomic_write, write_json
 from solution.exam import Prompt, Question
 from solution.explore.candidates import Outcome
 from solution.explore.job import Job
 from solution.explore.key import Key
 from solution.explore.statistics import clustered_error
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 HARNESS = "harness"
 
@@ -75,7 +75,9 @@ def _task(task: str, prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _sample(number: int, question: Question, scored: Scored, prompt: Prompt) -> dict[str, Any]:
+def _sample(
+    number: int, question: Question, scored: ChoiceScores, prompt: Prompt
+) -> dict[str, Any]:
     """One line; the harness writes numbers of replies as text."""
     doc = asdict(question) | {"choices": list(question.choices)}
     asked = "\n\n".join(message["content"] for message in prompt.messages(question))

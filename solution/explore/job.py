@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from solution import __version__
-from solution.base import fingerprint
+from solution.core import fingerprint
 from solution.exam import Prompt, Question
 from solution.models import ModelReference, weights_fingerprint
-from solution.scoring import Debias, Generation
+from solution.scoring import Debias, GenerationConfig
 
 PREDICTIONS = "predictions.parquet"
 
@@ -41,7 +41,7 @@ class Job:
     batch_tokens: int
     permutations: int = 1
     debias: Debias = "none"
-    generation: Generation | None = None
+    generation: GenerationConfig | None = None
 
     @property
     def log(self) -> Path:
@@ -102,7 +102,7 @@ class Job:
             batch_tokens=value["batch_tokens"],
             permutations=value["permutations"],
             debias=value["debias"],
-            generation=Generation(**how) if how else None,
+            generation=GenerationConfig(**how) if how else None,
         )
 
 

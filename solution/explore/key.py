@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from solution.base import Problems, UserError
+from solution.core import ErrorCollector, UserError
 from solution.exam import (
     Question,
-    halves,
-    passage_groups,
+    near_duplicate_groups,
+    public_private_split,
+    read_answer_key,
     read_exam,
-    read_solution,
     with_answers,
 )
 from solution.explore.statistics import clustered_interval, macro_f1, mean
@@ -45,21 +45,21 @@ def read_key(exam: Path, solution: Path | None, seed: int) -> Key:
     _check_there(exam, f"the exam CSV there (columns {LAYOUT}), or name yours with --exam FILE")
     read = read_exam(exam)
     if solution is None:
-        usage = halves([question.id for question in read.questions], seed)
+        usage = public_private_split([question.id for question in read.questions], seed)
     else:
         _check_there(
             solution,
             f"the key to {exam} there (columns id,answer,Usage), or name yours with "
             "--solution FILE, or an exam that holds its own answers with --exam FILE",
         )
-        key = read_solution(solution)
+        key = read_answer_key(solution)
         read, usage = with_answers(read, key), key.usage
     return Key(
         exam=exam,
         questions=read.questions,
         answers=_answers(exam, read.questions),
         usage=[usage[question.id] for question in read.questions],
-        groups=passage_groups(read.questions),
+        groups=near_duplicate_groups(read.questions),
     )
 
 
@@ -104,7 +104,7 @@ def _check_there(path: Path, remedy: str) -> None:
 
 
 def _answers(exam: Path, questions: Sequence[Question]) -> list[int]:
-    problems = Problems(str(exam))
+    problems = ErrorCollector(str(exam))
     for question in questions:
         if question.answer is None:
             problems.add(f"{question.id}: no answer")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import aligned, atomic_write, markdown
+from solution.core import aligned, atomic_write, markdown
 from solution.explore.baselines import RANDOM, baselines
 from solution.explore.candidates import Outcome
 from solution.explore.key import Key, credits_of, figures

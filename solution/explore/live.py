@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from solution.base import note
+from solution.core import log
 from solution.explore.key import Key
 from solution.explore.statistics import clustered_interval, mean
 
@@ -117,7 +117,7 @@ class Live:
         if not self._terminal:
             for line in lines:
                 if line not in self._said:
-                    note(line)
+                    log(line)
             self._said = lines
         elif lines:
             # The cursor goes back to where the lines begin: a note wipes them and stays.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from solution.base import UserError
+from solution.core import UserError
 
 
 @contextmanager

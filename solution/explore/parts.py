@@ -10,10 +10,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from solution.base import note, write_json
+from solution.core import log, write_json
 from solution.explore.job import Job
 from solution.models import LoadedModel
-from solution.scoring import ScoreCache, Scored, Work, cost, plan_orders, score
+from solution.scoring import ChoiceScores, ScoreCache, TokenCounts, cost, plan_orders, score
 
 # Questions a part: what a killed run repeats at most.
 PART = 64
@@ -23,8 +23,8 @@ Part = dict[str, Any]
 
 
 def score_in_parts(
-    loaded: LoadedModel, cache: ScoreCache, job: Job, folder: Path, log: Log
-) -> tuple[list[Scored], dict[str, Any]]:
+    loaded: LoadedModel, cache: ScoreCache, job: Job, folder: Path, write_log: Log
+) -> tuple[list[ChoiceScores], dict[str, Any]]:
     """Every question's answer, in the exam's order, and what it took.
 
     Parts are cut from the questions sorted by their tokens, so that questions behind one
@@ -35,17 +35,19 @@ def score_in_parts(
     encoded = plan.encode(job.prompt, loaded.tokenizer, loaded.max_length)
 
     def compute(rows: Sequence[int]) -> Part:
-        work = Work()
+        work = TokenCounts()
         asked = [one for row in rows for one in encoded[row]]
         scored = score(loaded, asked, batch_tokens=job.batch_tokens, work=work, cache=cache)
         return {"work": asdict(work), "scored": [asdict(one) for one in scored]}
 
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i][0].prompt_ids, i))
-    parts = in_parts(job, order, PART, folder, compute, log=log, device=loaded.device)
+    parts = in_parts(
+        job, order, PART, folder, compute, write_log=write_log, device=loaded.device
+    )
     found = iter([scored_of(row) for part in parts for row in part["scored"]])
     by_row = {row: [next(found) for _ in encoded[row]] for row in order}
     grouped = [by_row[row] for row in range(len(encoded))]
-    works = [Work(**part["work"]) for part in parts]
+    works = [TokenCounts(**part["work"]) for part in parts]
     measured = {
         **measurements(parts, len(encoded)),
         **cost(together(works)),
@@ -65,7 +67,7 @@ def in_parts(
     folder: Path,
     compute: Callable[[Sequence[int]], Part],
     *,
-    log: Log,
+    write_log: Log,
     device: str,
 ) -> list[Part]:
     """What `compute` gives (as JSON) for the rows in this order, `size` of them at a time.
@@ -77,7 +79,7 @@ def in_parts(
     files = [folder / f"{number:05d}.json" for number in range(len(parts))]
     todo = sum(len(p) for p, file in zip(parts, files, strict=True) if not file.exists())
     if todo < len(order):
-        note(f"{job.name}: goes on after {len(order) - todo} questions of an earlier start")
+        log(f"{job.name}: goes on after {len(order) - todo} questions of an earlier start")
     for number, (part, file) in enumerate(zip(parts, files, strict=True), start=1):
         if not file.exists():
             start = time.perf_counter()
@@ -85,7 +87,7 @@ def in_parts(
             value["seconds"] = time.perf_counter() - start
             value["peak_memory_gib"] = peak_memory_gib(device)
             write_json(file, value)
-            log(f"part {number} of {len(parts)} done")
+            write_log(f"part {number} of {len(parts)} done")
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
@@ -100,16 +102,16 @@ def measurements(parts: Sequence[Part], questions: int) -> dict[str, Any]:
     }
 
 
-def together(works: Sequence[Work]) -> Work:
+def together(works: Sequence[TokenCounts]) -> TokenCounts:
     """The sum of what the parts cost."""
-    names = [field.name for field in fields(Work)]
-    return Work(**{name: sum(getattr(work, name) for work in works) for name in names})
+    names = [field.name for field in fields(TokenCounts)]
+    return TokenCounts(**{name: sum(getattr(work, name) for work in works) for name in names})
 
 
-def scored_of(row: dict[str, Any]) -> Scored:
+def scored_of(row: dict[str, Any]) -> ChoiceScores:
     """A question's answer as it stands in a part's file."""
     lists = {name: tuple(row[name]) for name in ("log_likelihood", "probability", "by_order")}
-    return Scored(**(row | lists))
+    return ChoiceScores(**(row | lists))
 
 
 def peak_memory_gib(device: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from solution.exam import Question, choice_orders
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 CONFIDENCE = 0.95
 BINS = 10
@@ -151,7 +151,7 @@ def positions(answers: Sequence[int]) -> str:
 
 
 def order_effect(
-    questions: Sequence[Question], key: Sequence[int], scored: Sequence[Scored]
+    questions: Sequence[Question], key: Sequence[int], scored: Sequence[ChoiceScores]
 ) -> dict[str, Any]:
     """How the answers hang on the order of the choices; nothing where one order was asked.
 

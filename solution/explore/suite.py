@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from solution.base import Config, load_config, shipped
+from solution.core import Config, load_config, resolve_config
 from solution.kowiki import Retrieve
 from solution.models import ModelReference
-from solution.scoring import Debias, Generation, orders_fault
+from solution.scoring import Debias, GenerationConfig, orders_fault
 
 TWIN = "-with-passages"
 # Names become folders: no hidden ones, none that climbs out, none that a file of ours may have.
@@ -72,7 +72,7 @@ class Candidate(Entrant):
     """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
     scorer: Literal["probability", "generate"] = "probability"
-    generation: Generation | None = None
+    generation: GenerationConfig | None = None
 
     @model_validator(mode="after")
     def _generation_is_used(self) -> Candidate:
@@ -81,9 +81,9 @@ class Candidate(Entrant):
         return self
 
     @property
-    def writes(self) -> Generation | None:
+    def writes(self) -> GenerationConfig | None:
         """How it writes its answers; None where it does not."""
-        return (self.generation or Generation()) if self.scorer == "generate" else None
+        return (self.generation or GenerationConfig()) if self.scorer == "generate" else None
 
 
 class ExamEntry(Config):
@@ -149,7 +149,7 @@ def load_suite(name: str, overrides: Sequence[str] = ()) -> Suite:
 
     Raises UserError naming the file, the key and what was expected.
     """
-    suite = load_config(shipped("suites", name), Suite, overrides)
+    suite = load_config(resolve_config("suites", name), Suite, overrides)
     if suite.retrieve is None:
         return suite
     twins = [

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
-from solution.base import Run, UserError, open_run
+from solution.core import Run, UserError, open_run
 from solution.explore.generative import generate_in_parts
 from solution.explore.job import PREDICTIONS, Job, Logged
 from solution.explore.parts import Log, score_in_parts

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from transformers import TrainerCallback
 
-from solution.base import Progress, UserError, atomic_directory, note
+from solution.core import Progress, UserError, atomic_directory, log
 from solution.finetune.checkpoints import Course, Validation, mark_complete, prune
 from solution.finetune.recipe import Train
 from solution.finetune.stepping import is_want_of_room
@@ -53,7 +53,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         done = state.global_step
         with redirect_stderr(self._screen):
             if done:
-                note(f"Going on from step {done} of {state.max_steps}.")
+                log(f"Going on from step {done} of {state.max_steps}.")
             self._progress = Progress("train", state.max_steps - done, "steps")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
@@ -97,7 +97,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         except OSError as error:
             shutil.rmtree(folder)
             with redirect_stderr(self._screen):
-                note(f"{folder.name} could not be finished ({error}); the one before it stays.")
+                log(f"{folder.name} could not be finished ({error}); the one before it stays.")
         prune(self.place)
 
     def validated(self, step: int) -> dict[str, float]:
@@ -126,7 +126,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             self._keep(step, model)
         self._said = f", validation {accuracy:.4f} (step {step})"
         with redirect_stderr(self._screen):
-            note(f"step {step}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
+            log(f"step {step}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
 
     def _keep(self, step: int, model: Any) -> None:
         try:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from solution.base import Config, note, sha256_file, write_json
+from solution.core import Config, log, sha256_file, write_json
 
 CHECKPOINTS = "checkpoints"  # a folder of the run while it is being made
 MARKER = "complete.json"
@@ -68,7 +68,7 @@ def newest_complete(place: Path) -> Path | None:
         skipped.append((folder, fault))
     if skipped:
         named = "; ".join(f"{damaged.name} ({fault})" for damaged, fault in skipped)
-        note(f"Not used: {named}. Taken: {whole.name if whole else 'none, from the start'}.")
+        log(f"Not used: {named}. Taken: {whole.name if whole else 'none, from the start'}.")
     for damaged, _ in skipped:
         shutil.rmtree(damaged)
     return whole

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from solution.base import markdown
+from solution.core import markdown
 from solution.exam import Question
 from solution.finetune.material import Material
 

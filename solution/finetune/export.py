@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from solution.base import UserError, atomic_directory, atomic_write, note
+from solution.core import UserError, atomic_directory, atomic_write, log
 from solution.finetune.methods import CONFIG, WEIGHTS
 from solution.models import ModelReference, hub_reachable, load
 
@@ -33,7 +33,7 @@ def merge(run: Path, out: Path, base: str | None = None) -> str:
     if out.exists():
         raise UserError(f"{out}: stands there already. Give another --out.")
     reference = _reference(recipe, adapter, base)
-    note(f"{adapter} into {reference.model} …")
+    log(f"{adapter} into {reference.model} …")
     loaded = load(reference)
     if getattr(loaded.model.config, "quantization_config", None) is not None:
         raise UserError(

@@ -9,16 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from solution.base import atomic_directory, find_run, note, open_run
+from solution.core import atomic_directory, find_run, log, open_run
 from solution.exam import Prompt, Question, split_folds, split_validation
 from solution.finetune.material import Material
 from solution.finetune.offline import Answers
-from solution.finetune.processes import is_first_process, wait_until
+from solution.finetune.processes import is_main_process, wait_until
 from solution.finetune.recipe import Recipe
 from solution.finetune.run import HELD, answer, inputs_of, tune
 from solution.finetune.scores import accuracies
 from solution.scoring import (
-    Scored,
+    ChoiceScores,
     average,
     read_predictions,
     trained,
@@ -38,18 +38,18 @@ def finetune_folds(
     far its answers are those of the average. Finished folds are not tuned again.
     """
     if plan.retrieve:
-        note("Folds answer without retrieved passages: the recipe's retrieve is left out.")
+        log("Folds answer without retrieved passages: the recipe's retrieve is left out.")
         plan = plan.model_copy(update={"retrieve": None})
     pool = [*material.train, *material.validation]
     numbers = split_folds(pool, folds, plan.data.seed)
-    first = is_first_process()
+    first = is_main_process()
     run = (open_run if first else find_run)(place, inputs_of(plan, prompt) | {"folds": folds})
     if run.finished:
-        note(f"{place}: finished before with the same inputs, used again.")
+        log(f"{place}: finished before with the same inputs, used again.")
         return place
     for fold in range(folds):
         part = fold_material(plan, material, pool, [number == fold for number in numbers])
-        note(f"Fold {fold + 1} of {folds}: {len(part.train)} train, {len(part.held)} held.")
+        log(f"Fold {fold + 1} of {folds}: {len(part.train)} train, {len(part.held)} held.")
         tune(plan, prompt, part, run.work / f"fold-{fold}", {"fold": [fold, folds]})
     if not first:
         wait_until(lambda: run.finished)
@@ -70,7 +70,7 @@ def finetune_folds(
     merge_adapters([p / "adapter" for p in places], adapter)
     write_trained(adapter, [*rows, *trained(pool)])
     tuned = plan.model.model_copy(update={"adapter": str(adapter)})
-    note("The mean of the folds' adapters:")
+    log("The mean of the folds' adapters:")
     merged = answer(plan, tuned, prompt, {"test": material.test.questions}).scored["test"]
     right = sum(s.answer == q.answer for s, q in zip(held, pool, strict=True))
     run.publish({"out_of_fold": right / len(pool)} | _metrics(material, places, mixed, merged))
@@ -123,14 +123,14 @@ def merge_adapters(adapters: Sequence[Path], place: Path) -> None:
 def _metrics(
     material: Material,
     places: Sequence[Path],
-    mixed: list[Scored],
-    merged: list[Scored],
+    mixed: list[ChoiceScores],
+    merged: list[ChoiceScores],
 ) -> dict[str, Any]:
     """Accuracy in every fold, of the average and of the merged adapter."""
     own = [json.loads((p / "metrics.json").read_text(encoding="utf-8")) for p in places]
     alone = replace(material, validation=())
 
-    def test(scored: list[Scored]) -> dict[str, Any]:
+    def test(scored: list[ChoiceScores]) -> dict[str, Any]:
         return accuracies(Answers({"test": scored}, {}, 0, ""), alone)
 
     same = sum(a.answer == b.answer for a, b in zip(mixed, merged, strict=True))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from solution.base import UserError, find, note
+from solution.core import UserError, log, resolve_path
 from solution.models import hub_reachable
 
 ENDINGS = (".json", ".jsonl", ".parquet", ".txt")
@@ -44,7 +44,7 @@ def raw_rows(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _files(source: str) -> list[Path]:
-    path = find(source)
+    path = resolve_path(source)
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -63,7 +63,7 @@ def _downloaded(source: str) -> Path:
 
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise UserError(f"instructions {source}: no such file. Give a file or a hub id.")
-    note(f"Instructions {source}: looking on the hub.")
+    log(f"Instructions {source}: looking on the hub.")
     patterns = [f"*{ending}" for ending in ENDINGS[:3]]
     try:
         return Path(

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import field_validator
 
-from solution.base import Config, UserError, load_config, note, shipped
+from solution.core import Config, UserError, load_config, log, resolve_config
 from solution.exam import Exam
 from solution.finetune.instruction_files import raw_rows
 from solution.finetune.recipe import Instructions
@@ -80,7 +80,7 @@ def read_instructions(plans: Sequence[Instructions], test: Exam, seed: int) -> I
     rows: list[Instruction] = []
     dropped: Counter[tuple[str, str]] = Counter()
     for plan in plans:
-        template = load_config(shipped("templates", plan.template), InstructionTemplate)
+        template = load_config(resolve_config("templates", plan.template), InstructionTemplate)
         drawn = _drawn(plan, _cleaned(plan, template, dropped), dropped, seed)
         held = leaking([_told(row) for row in drawn], test.questions) if drawn else []
         clean = [row for row, other in zip(drawn, held, strict=True) if other is None]
@@ -90,7 +90,7 @@ def read_instructions(plans: Sequence[Instructions], test: Exam, seed: int) -> I
         rows += clean
     for (source, reason), count in dropped.items():
         if count:
-            note(f"instructions {source}: {count} rows left out, {reason}")
+            log(f"instructions {source}: {count} rows left out, {reason}")
     return InstructionSets(tuple(rows), +dropped)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from solution.base import Problems, find, note
+from solution.core import ErrorCollector, log, resolve_path
 from solution.exam import (
     Exam,
     Question,
     overlaps,
+    read_answer_key,
     read_exam,
-    read_solution,
     split_validation,
     with_answers,
 )
@@ -49,14 +49,14 @@ def read_material(data: Data) -> Material:
     Raises UserError for a faulty file, for a test row that stands in the training file, and
     where no such split exists.
     """
-    test = read_exam(find(data.test))
+    test = read_exam(resolve_path(data.test))
     questions, whole = list[Question](), 0
     if data.train is not None:
-        train = read_exam(find(data.train), answers=True)
+        train = read_exam(resolve_path(data.train), answers=True)
         questions, whole = _without_test(train, test), len(train)
     usage: dict[str, str] = {}
     if data.solution is not None:
-        solution = read_solution(find(data.solution))
+        solution = read_answer_key(resolve_path(data.solution))
         test, usage = with_answers(test, solution), solution.usage
     kept, held = list(range(len(questions))), list[int]()
     if data.validation_fraction and questions:
@@ -79,7 +79,7 @@ def _without_test(train: Exam, test: Exam) -> list[Question]:
     question under another id happens (once in the contest's own files): it is left out.
     """
     ids = {question.id for question in test.questions}
-    problems = Problems(f"{train.path} against {test.path}")
+    problems = ErrorCollector(f"{train.path} against {test.path}")
     for question in train.questions:
         if question.id in ids:
             problems.add(f"id {question.id}: stands in both files")
@@ -87,6 +87,6 @@ def _without_test(train: Exam, test: Exam) -> list[Question]:
     found = overlaps(train, test)
     if found:
         pairs = ", ".join(f"{pair.train} (test {pair.test})" for pair in found[:SHOWN])
-        note(f"{train.path}: {len(found)} left out, also in the test file: {pairs}")
+        log(f"{train.path}: {len(found)} left out, also in the test file: {pairs}")
     left_out = {pair.train for pair in found}
     return [question for question in train.questions if question.id not in left_out]

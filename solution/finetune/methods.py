@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, find, write_json
+from solution.core import UserError, resolve_path, write_json
 from solution.finetune.recipe import Recipe
 from solution.models import ModelReference, keep_layout
 
@@ -24,7 +24,7 @@ def load_model(recipe: Recipe, max_length: int, dtype: str) -> Any:
     from unsloth import FastLanguageModel
 
     reference, full = recipe.model, recipe.method == "full"
-    local = find(reference.model)
+    local = resolve_path(reference.model)
     model, _ = FastLanguageModel.from_pretrained(
         str(local) if local.is_dir() else reference.model,
         revision=reference.revision,
@@ -55,7 +55,7 @@ def attach(recipe: Recipe, model: Any, max_length: int, place: Path) -> Any:
     if recipe.method == "lora" and recipe.lora.init == "loftq":
         _compensate(recipe, tuned)
     if recipe.start is not None:
-        _go_on_from(tuned, find(recipe.start))
+        _go_on_from(tuned, resolve_path(recipe.start))
     # As the recipe says it, so that an adapter that is passed on holds no path of this machine.
     tuned.peft_config["default"].base_model_name_or_path = recipe.model.model
     if recipe.method == "lora" and recipe.lora.init == "pissa":
@@ -159,7 +159,7 @@ def _compensate(recipe: Recipe, tuned: Any) -> None:
 
     if not torch.cuda.is_available():  # PEFT quantises on a card, whatever it is given
         raise UserError("lora.init loftq: needs a CUDA card. Take lora.init default here.")
-    local = find(recipe.model.model)
+    local = resolve_path(recipe.model.model)
     if not local.is_dir():
         local = Path(snapshot_download(recipe.model.model, revision=recipe.model.revision))
     files = [local / "model.safetensors", local / "model.safetensors.index.json"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from solution.base import UserError, find, note
+from solution.core import UserError, log, resolve_path
 from solution.exam import Exam, Question, overlaps, read_exam
 from solution.finetune.recipe import Kowiki
 from solution.kowiki import leaking, read_passages
@@ -34,7 +34,7 @@ def read_wiki(plan: Kowiki | None, test: Exam) -> Wiki:
         return NONE
     questions, passages, left_out = _questions(plan, test), _passages(plan), 0
     if plan.questions:
-        whole = len(read_exam(find(plan.questions), answers=True))
+        whole = len(read_exam(resolve_path(plan.questions), answers=True))
         left_out += whole - len(questions)
     held = leaking(passages, test.questions) if passages else []
     clean = [text for text, other in zip(passages, held, strict=True) if other is None]
@@ -49,14 +49,14 @@ def read_wiki(plan: Kowiki | None, test: Exam) -> Wiki:
                 "for the test file's sake). Give another, or leave the key out."
             )
     if left_out:
-        note(f"kowiki: {left_out} questions and passages left out, also in the test file")
+        log(f"kowiki: {left_out} questions and passages left out, also in the test file")
     return Wiki(tuple(questions), tuple(clean), left_out)
 
 
 def _questions(plan: Kowiki, test: Exam) -> list[Question]:
     if not plan.questions:
         return []
-    path = find(plan.questions)
+    path = resolve_path(plan.questions)
     if not path.is_file():
         raise UserError(
             f"data.kowiki.questions: {plan.questions}: no such file. "
@@ -70,7 +70,7 @@ def _questions(plan: Kowiki, test: Exam) -> list[Question]:
 def _passages(plan: Kowiki) -> list[str]:
     if not plan.passages:
         return []
-    return [passage.text for passage in read_passages(find(plan.passages))]
+    return [passage.text for passage in read_passages(resolve_path(plan.passages))]
 
 
 def drawn(pool: Sequence[T], count: int, epoch: int, seed: str) -> list[T]:

@@ -16,16 +16,16 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import Any, NamedTuple
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Prompt, Question
 from solution.models import ModelReference, load
-from solution.scoring import Scored, answer_questions
+from solution.scoring import ChoiceScores, evaluate
 
 
 class Answers(NamedTuple):
     """What a model answered to each of the exams, and how it was loaded."""
 
-    scored: dict[str, list[Scored]]
+    scored: dict[str, list[ChoiceScores]]
     counts: dict[str, dict[str, Any]]
     max_length: int
     dtype: str
@@ -60,9 +60,7 @@ def _answer(
     loaded = load(reference)
     scored, counts = {}, {}
     for label, questions in exams.items():
-        scored[label], counts[label] = answer_questions(
-            loaded, questions, prompt, batch_tokens, label
-        )
+        scored[label], counts[label] = evaluate(loaded, questions, prompt, batch_tokens, label)
     return Answers(scored, counts, loaded.max_length, loaded.dtype)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from solution.base import UserError, load_config, note, shipped
+from solution.core import UserError, load_config, log, resolve_config
 from solution.finetune.recipe import LINEAR_MODULES, Recipe, with_tiny_model
 from solution.models import (
     GIB,
-    Geometry,
+    FinetuneSpec,
     Hardware,
     ModelReference,
-    Tuning,
+    ModelShape,
     detect,
     pick_dtype,
     plan_memory,
-    read_geometry,
+    read_shape,
     render,
 )
 
@@ -53,10 +53,10 @@ def plan(
     on_card = hardware is None or bool(hardware.cards)
     if model is not None:
         reference = ModelReference(model=model, quantization="4bit")
-        geometry = read_geometry(reference)
+        geometry = read_shape(reference)
         names = {matrix.name for matrix in geometry.matrices}
         known = tuple(name for name in LINEAR_MODULES if name in names)
-        tuning = Tuning(
+        tuning = FinetuneSpec(
             length or min(USUAL_LENGTH, geometry.positions),
             targets=known or tuple(sorted(names)),
             quantization="4bit",
@@ -65,8 +65,10 @@ def plan(
             loss="fused" if on_card else "full",
         )
         return render(plan_memory(geometry, tuning, memory))
-    read = with_tiny_model(load_config(shipped("recipes", str(recipe)), Recipe, overrides))
-    geometry = read_geometry(read.model)
+    read = with_tiny_model(
+        load_config(resolve_config("recipes", str(recipe)), Recipe, overrides)
+    )
+    geometry = read_shape(read.model)
     wanted = read.train.max_seq_length
     rows = wanted if isinstance(wanted, int) else read.model.max_length
     dtype = dtype if read.model.dtype == "auto" else read.model.dtype
@@ -75,12 +77,12 @@ def plan(
 
 
 def tuning_of(
-    recipe: Recipe, geometry: Geometry, length: int, dtype: str, *, on_card: bool
-) -> Tuning:
+    recipe: Recipe, geometry: ModelShape, length: int, dtype: str, *, on_card: bool
+) -> FinetuneSpec:
     """What a recipe asks of memory for rows of `length` tokens."""
     wanted = recipe.lora if recipe.method == "lora" else recipe.ia3
     quantization: Literal["none", "4bit", "8bit"] = recipe.model.quantization
-    return Tuning(
+    return FinetuneSpec(
         length=length,
         batch=recipe.train.batch_size,
         method=recipe.method,
@@ -103,7 +105,7 @@ def row_length(recipe: Recipe, max_length: int, dtype: str) -> int:
     wanted = recipe.train.max_seq_length
     if wanted != "auto":
         return min(wanted or max_length, max_length)
-    geometry, hardware = read_geometry(recipe.model), detect()
+    geometry, hardware = read_shape(recipe.model), detect()
     on_card = bool(hardware.cards)
     tuning = tuning_of(recipe, geometry, max_length, dtype, on_card=on_card)
     planned = plan_memory(geometry, tuning, _whole(hardware))
@@ -114,7 +116,7 @@ def row_length(recipe: Recipe, max_length: int, dtype: str) -> int:
             "train.gradient_checkpointing=unsloth."
         )
     found = min(planned.longest, max_length)
-    note(f"train.max_seq_length auto: {found} tokens fit ({max_length} at most).")
+    log(f"train.max_seq_length auto: {found} tokens fit ({max_length} at most).")
     return found
 
 
@@ -125,7 +127,7 @@ def memory_beside_plan(
 
     Without a card the measured peak is the whole process, its libraries included.
     """
-    geometry, hardware = read_geometry(recipe.model), detect()
+    geometry, hardware = read_shape(recipe.model), detect()
     on_card = bool(hardware.cards)
     tuning = tuning_of(recipe, geometry, shape["row_length"], shape["dtype"], on_card=on_card)
     planned = plan_memory(geometry, tuning, _whole(hardware)).total

@@ -16,7 +16,7 @@ def process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def is_first_process() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes, says and scores what is not training."""
     return process()[0] == 0
 
@@ -37,7 +37,7 @@ def first_process_first() -> Iterator[None]:
 @contextmanager
 def one_voice() -> Iterator[None]:
     """Let the first process alone say how it goes; errors are raised in all."""
-    if is_first_process():
+    if is_main_process():
         yield
         return
     with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):

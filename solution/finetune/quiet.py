@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from solution.finetune.processes import is_first_process
+from solution.finetune.processes import is_main_process
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def quiet(log: Path) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
-    shown = os.dup(2) if is_first_process() else os.open(os.devnull, os.O_WRONLY)
+    shown = os.dup(2) if is_main_process() else os.open(os.devnull, os.O_WRONLY)
     with log.open("ab") as stream, os.fdopen(shown, "w", encoding="utf-8") as screen:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

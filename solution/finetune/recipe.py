@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from solution.base import Config, UserError, find, load_config, shipped
-from solution.finetune.processes import is_first_process, wait_until
+from solution.core import Config, UserError, load_config, resolve_config, resolve_path
+from solution.finetune.processes import is_main_process, wait_until
 from solution.kowiki import Retrieve
 from solution.models import ModelReference, make_tiny
 
@@ -259,7 +259,7 @@ def read_recipe(
     changes = [f"data.train={json.dumps(str(train))}"] if train else []
     if test:
         changes += [f"data.test={json.dumps(str(test))}", "data.solution=null"]
-    recipe = load_config(shipped("recipes", name), Recipe, [*changes, *overrides])
+    recipe = load_config(resolve_config("recipes", name), Recipe, [*changes, *overrides])
     recipe = with_tiny_model(recipe)
     if recipe.report_to != "none" and find_spec(recipe.report_to) is None:
         raise UserError(
@@ -268,7 +268,7 @@ def read_recipe(
         )
     for key in ("train", "test", "solution"):
         path = getattr(recipe.data, key)
-        if path is not None and not find(path).is_file():
+        if path is not None and not resolve_path(path).is_file():
             raise UserError(f"data.{key}: {path}: no such file. Give an exam CSV.")
     return recipe
 
@@ -278,7 +278,7 @@ def with_tiny_model(recipe: Recipe) -> Recipe:
     if recipe.tiny is None:
         return recipe
     folder = Path("runs") / "tiny-models" / recipe.tiny
-    if is_first_process():
+    if is_main_process():
         make_tiny(recipe.tiny, folder)
     wait_until((folder / "config.json").is_file)
     model = recipe.model.model_copy(update={"model": str(folder), "revision": None})

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import atomic_write, write_json
+from solution.core import atomic_write, write_json
 from solution.exam import Prompt, Question
 from solution.finetune.material import Material
 from solution.finetune.offline import Answers
 from solution.finetune.recipe import Retrieval
 from solution.finetune.scores import accuracies
 from solution.kowiki import Contexts, learn_gate, with_contexts
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 GATE, RETRIEVED = "gate.json", "retrieved.parquet"
 SHOWN = " with passages"
@@ -111,7 +111,7 @@ def _write_retrieved(
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial)
 
 
-def _joined(label: str, contexts: Contexts, answers: Answers) -> list[Scored]:
+def _joined(label: str, contexts: Contexts, answers: Answers) -> list[ChoiceScores]:
     """Every question's answer, with its passages where it has any."""
     with_passages = iter(answers.scored[label + SHOWN])
     return [
@@ -120,11 +120,11 @@ def _joined(label: str, contexts: Contexts, answers: Answers) -> list[Scored]:
     ]
 
 
-def _right(scored: Sequence[Scored], questions: Sequence[Question]) -> list[bool]:
+def _right(scored: Sequence[ChoiceScores], questions: Sequence[Question]) -> list[bool]:
     return [one.answer == q.answer for one, q in zip(scored, questions, strict=True)]
 
 
 def _chosen(
-    opened: Sequence[bool], never: Sequence[Scored], always: Sequence[Scored]
-) -> list[Scored]:
+    opened: Sequence[bool], never: Sequence[ChoiceScores], always: Sequence[ChoiceScores]
+) -> list[ChoiceScores]:
     return [b if open_ else a for open_, a, b in zip(opened, never, always, strict=True)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solution.base import UserError, atomic_directory, write_json
+from solution.core import UserError, atomic_directory, write_json
 from solution.finetune.packing import Row, supervised_tokens
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from solution.base import (
+from solution.core import (
     Run,
     UserError,
     atomic_write,
-    find,
     find_run,
-    note,
+    log,
     open_run,
+    resolve_path,
     sha256_file,
     write_json,
 )
@@ -28,7 +28,7 @@ from solution.finetune.material import Material, read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.offline import Answers, answer_offline
 from solution.finetune.planning import memory_beside_plan, row_length
-from solution.finetune.processes import is_first_process, one_voice, wait_until
+from solution.finetune.processes import is_main_process, one_voice, wait_until
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.retrieval import gate_answers, retrieved, shown, shown_in_training
 from solution.finetune.scores import accuracies
@@ -85,11 +85,11 @@ def tune(
 ) -> Path:
     """One training and its answers in a run folder; `part` says what part of the data it is."""
     inputs = inputs_of(plan, prompt) | dict(part or {})
-    if not is_first_process():
+    if not is_main_process():
         return _train_along(plan, prompt, material, find_run(place, inputs))
     run = open_run(place, inputs)
     if run.finished:
-        note(f"{place}: finished before with the same inputs, used again.")
+        log(f"{place}: finished before with the same inputs, used again.")
         return place
     try:
         metrics = _work(plan, prompt, material, run)
@@ -116,18 +116,18 @@ def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:
     """Everything that decides the result; files by their content."""
     data = plan.data
     files = {key: getattr(data, key) for key in ("train", "test", "solution")}
-    found = {key: str(find(path)) if path else None for key, path in files.items()}
-    digests = {key: sha256_file(find(path)) for key, path in files.items() if path}
+    found = {key: str(resolve_path(path)) if path else None for key, path in files.items()}
+    digests = {key: sha256_file(resolve_path(path)) for key, path in files.items() if path}
     kowiki = data.kowiki
     if kowiki and kowiki.questions:
-        digests["kowiki.questions"] = sha256_file(find(kowiki.questions))
+        digests["kowiki.questions"] = sha256_file(resolve_path(kowiki.questions))
     if kowiki and kowiki.passages:
-        digests["kowiki.passages"] = build_digest(find(kowiki.passages))
+        digests["kowiki.passages"] = build_digest(resolve_path(kowiki.passages))
     retrieve = retrieval_inputs(plan.retrieve) if plan.retrieve else {}
     digests |= {f"retrieve.{key}": digest for key, digest in retrieve.items()}
     for number, told in enumerate(data.instructions):
-        if find(told.source).is_file():
-            digests[f"instructions.{number}"] = sha256_file(find(told.source))
+        if resolve_path(told.source).is_file():
+            digests[f"instructions.{number}"] = sha256_file(resolve_path(told.source))
     return {
         "command": "finetune",
         "recipe": plan.model_dump(mode="json", exclude={"report_to"}),
@@ -229,7 +229,7 @@ def answer(
     plan: Recipe, model: ModelReference, prompt: Prompt, exams: Mapping[str, Sequence[Question]]
 ) -> Answers:
     """Answer exams with the base model or an adapter, in a process of its own."""
-    note(f"{'Before' if model == plan.begins_as else 'After'} tuning, {model.model}:")
+    log(f"{'Before' if model == plan.begins_as else 'After'} tuning, {model.model}:")
     return answer_offline(model, prompt, exams, plan.train.evaluation_batch_tokens)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import aligned
+from solution.core import aligned
 from solution.exam import Question
 from solution.finetune.material import Material
 from solution.finetune.offline import Answers
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 
 def accuracies(answers: Answers, material: Material) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def accuracies(answers: Answers, material: Material) -> dict[str, Any]:
 
 
 def by_part(
-    scored: Sequence[Scored], questions: Sequence[Question], usage: dict[str, str]
+    scored: Sequence[ChoiceScores], questions: Sequence[Question], usage: dict[str, str]
 ) -> dict[str, float]:
     """Accuracy `overall`, in each half that `usage` names, and in each subject."""
     right: defaultdict[str, list[bool]] = defaultdict(list)
@@ -39,7 +39,7 @@ def by_part(
     return {part: sum(hits) / len(hits) for part, hits in right.items()}
 
 
-def gains(run: Path) -> str:
+def before_after_table(run: Path) -> str:
     """A table of a finished run's accuracy before and after tuning, from its metrics.json."""
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     before, after = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from solution.base import UserError, merged, note
+from solution.core import UserError, deep_merge, log
 from solution.exam import load_prompt
 from solution.finetune.material import read_material
 from solution.finetune.recipe import Recipe
@@ -24,7 +24,7 @@ def tune_stages(plan: Recipe, place: Path) -> Path:
     prompt, start = load_prompt(plan.prompt), plan.start
     run = place
     for number, stage in enumerate(plans):
-        note(f"Stage {number + 1} of {len(plans)}: {plan.stages[number].name}")
+        log(f"Stage {number + 1} of {len(plans)}: {plan.stages[number].name}")
         last = number == len(plans) - 1
         name = f"{place.name}-{number + 1}-{plan.stages[number].name}"
         here = stage.model_copy(update={"start": start})
@@ -46,7 +46,7 @@ def stage_recipe(plan: Recipe, number: int) -> Recipe:
     if stage.retrieve is not None:
         changes["retrieve"] = stage.retrieve
     try:
-        return Recipe.model_validate(merged(own, changes))
+        return Recipe.model_validate(deep_merge(own, changes))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
-from solution.base import UserError, note
+from solution.core import UserError, log
 from solution.finetune.packing import (
     NOT_SUPERVISED,
     Row,
@@ -202,7 +202,7 @@ class StepTrainer(SFTTrainer):  # type: ignore[misc]
                     f"{error}. Free some space and run the same command again: it goes on from "
                     "the last whole checkpoint."
                 ) from error
-            note(
+            log(
                 f"The checkpoint of step {self.state.global_step} could not be written "
                 f"({error}); the one before it stays, and training goes on."
             )

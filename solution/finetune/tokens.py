@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 
 # Special tokens that may stand for padding where a tokenizer names none, in this order.
 PADS = (

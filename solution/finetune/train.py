@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_directory, atomic_write, note, write_json
+from solution.core import UserError, atomic_directory, atomic_write, log, write_json
 from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
@@ -27,14 +27,14 @@ from solution.finetune.material import Material
 from solution.finetune.methods import attach, finish, load_model
 from solution.finetune.packing import NOT_SUPERVISED
 from solution.finetune.picture import training_picture
-from solution.finetune.processes import first_process_first, is_first_process
+from solution.finetune.processes import first_process_first, is_main_process
 from solution.finetune.quiet import quiet
 from solution.finetune.recipe import Recipe
 from solution.finetune.rowset import Rows, kept_rows
 from solution.finetune.stopping import command_to_go_on, stopping
 from solution.finetune.tokens import end_token, set_pad_token
 from solution.models import load_tokenizer
-from solution.scoring import Encoded, encode, score_ids
+from solution.scoring import Encoded, encode, score_model
 
 VALIDATED = "validation_accuracy"
 
@@ -59,7 +59,7 @@ def train_adapter(
     place = work / CHECKPOINTS
     with (
         stopping() as asked_to_stop,
-        quiet(work / "log.txt" if is_first_process() else Path(os.devnull)) as screen,
+        quiet(work / "log.txt" if is_main_process() else Path(os.devnull)) as screen,
         library_environment(place / "compiled", work / "tensorboard"),
     ):
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
@@ -109,16 +109,16 @@ def train_adapter(
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             course = watch.course
     if not course.over:
-        note(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
+        log(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
         raise SystemExit(0)
-    if is_first_process():
+    if is_main_process():
         keep_best(recipe, rows, work)
 
 
 def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
     """Say that a model without a chat template is asked in plain text."""
     if not getattr(tokenizer, "chat_template", None):
-        note(
+        log(
             f"{recipe.model.model} has no chat template: the prompt {recipe.prompt} is put as "
             "plain text. An instruction-tuned model has one, and mostly answers better."
         )
@@ -128,7 +128,7 @@ def validation_score(
     model: Any, held: Sequence[Encoded], answers: Sequence[int | None], recipe: Recipe
 ) -> tuple[float, float]:
     """Accuracy and mean negative log-probability of the right choice, by the offline scorer."""
-    scored = score_ids(model, held, recipe.train.evaluation_batch_tokens)
+    scored = score_model(model, held, recipe.train.evaluation_batch_tokens)
     right = [one.answer == answer for one, answer in zip(scored, answers, strict=True)]
     losses = [
         -one.log_likelihood[(answer or 1) - 1]

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PrinterCallback
 from trl import SFTConfig
 
-from solution.base import note
+from solution.core import log
 from solution.finetune.callbacks import Watch
 from solution.finetune.data import effective_batch
 from solution.finetune.processes import process
@@ -84,5 +84,5 @@ def can_pack(model: Any, rows: Rows) -> bool:
     first, second = (dataset[i % len(dataset)]["input_ids"][-PROBE:] for i in (0, 1))
     able = keeps_apart(model, first, second)
     if not able:
-        note("This model mixes neighbouring rows: they are padded instead of packed.")
+        log("This model mixes neighbouring rows: they are padded instead of packed.")
     return able

@@ -11,18 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from solution.base import (
+from solution.core import (
     Progress,
     Run,
     UserError,
-    find,
     find_run,
     json_line,
-    note,
+    log,
     open_run,
-    read_journal,
+    read_jsonl,
+    resolve_path,
     sha256_file,
-    write_lines,
+    write_jsonl,
 )
 from solution.finetune.instruction_files import raw_rows
 from solution.finetune.protect import Lost, check_kept, has_words, hidden, restored
@@ -45,7 +45,7 @@ def translate(source: str, rows: int, by: str, out: Path, seed: int) -> str:
     """
     if rows < 1:
         raise UserError(f"--rows {rows}: give how many rows to draw, 1 or more.")
-    local = find(source)
+    local = resolve_path(source)
     digest = sha256_file(local) if local.is_file() else None
     inputs: dict[str, Any] = {"command": "translate", "source": source, "sha256": digest}
     inputs |= {"rows": rows, "seed": seed, "by": by}
@@ -55,7 +55,7 @@ def translate(source: str, rows: int, by: str, out: Path, seed: int) -> str:
     ready = None if find_run(out, inputs).finished else translator(by)
     run = open_run(out, inputs)
     if run.finished or ready is None:
-        note(f"{out}: finished before with the same inputs, used again.")
+        log(f"{out}: finished before with the same inputs, used again.")
     else:
         try:
             _work(run, source, rows, ready, seed)
@@ -92,11 +92,11 @@ def translated(row: Row, by: Translator) -> Row:
 
 def _work(run: Run, source: str, rows: int, by: Translator, seed: int) -> None:
     drawn = _drawn(run.work / DRAWN, source, rows, seed)
-    done = {row["id"]: row for row in read_journal(run.work / JOURNAL)}
+    done = {row["id"]: row for row in read_jsonl(run.work / JOURNAL)}
     todo = [row for row in drawn if row["id"] not in done]
     if todo:
         letters = sum(len(row[key]) for row in todo for key in TEXTS)
-        note(f"{len(todo)} of {len(drawn)} rows to translate, {letters:,} characters.")
+        log(f"{len(todo)} of {len(drawn)} rows to translate, {letters:,} characters.")
         done |= _translate_all(todo, by, run.work / JOURNAL)
     faults = Counter(row["fault"] for row in done.values() if "fault" in row)
     if len(done) == faults.total():
@@ -104,8 +104,8 @@ def _work(run: Run, source: str, rows: int, by: Translator, seed: int) -> None:
             f"no row could be translated ({faults.most_common(1)[0][0]}). Take another --by."
         )
     ordered = [done[row["id"]] for row in drawn]
-    write_lines(run.work / ROWS, (row for row in ordered if "fault" not in row))
-    write_lines(run.work / FAILED, (row for row in ordered if "fault" in row))
+    write_jsonl(run.work / ROWS, (row for row in ordered if "fault" not in row))
+    write_jsonl(run.work / FAILED, (row for row in ordered if "fault" in row))
     for name in (DRAWN, JOURNAL):
         (run.work / name).unlink()
     translated_rows = len(done) - faults.total()
@@ -173,8 +173,8 @@ def _rank(pair: tuple[int, Row]) -> int:
 def _drawn(path: Path, source: str, rows: int, seed: int) -> list[Row]:
     """What an interrupted run drew, else drawn now: a pass over 2.4 GB takes its minutes."""
     if not path.is_file():
-        note(f"Drawing {rows} rows of {source}.")
-        write_lines(path, draw(source, rows, seed))
+        log(f"Drawing {rows} rows of {source}.")
+        write_jsonl(path, draw(source, rows, seed))
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 

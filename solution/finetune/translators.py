@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 from typing import Any
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.finetune.protect import Lost, Marks
 
 DEEPL, KEY, SERVER = "deepl", "DEEPL_AUTH_KEY", "DEEPL_SERVER_URL"
@@ -96,7 +96,7 @@ def _local(name: str) -> Translator:
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    folder = find(name)
+    folder = resolve_path(name)
     place = str(folder) if folder.is_dir() else name
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from solution.base import Config, UserError, load_config, shipped
+from solution.core import Config, UserError, load_config, resolve_config
 from solution.models import ModelReference, load
 
 WAIT_SECONDS = 1.0
@@ -83,7 +83,7 @@ Ask = Callable[[str, str], Reply]
 
 def read_teacher(name: str) -> Teacher:
     """A teacher by its short name (in solution/teachers/) or its YAML file."""
-    return load_config(shipped("teachers", name), Teacher)
+    return load_config(resolve_config("teachers", name), Teacher)
 
 
 def asker(teacher: Teacher) -> Ask:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import Progress, UserError, atomic_write, fingerprint, note, write_json
+from solution.core import Progress, UserError, atomic_write, fingerprint, log, write_json
 from solution.kowiki.pages import Page, cut_pages
 from solution.kowiki.passages import COLUMNS, MANIFEST, Passage
 from solution.kowiki.source import Part, Source, open_source, read_part
@@ -86,13 +86,13 @@ def _check_same(out: Path, mark: str) -> None:
             f"{out}: a build of another source or other settings. Give another --out, or "
             "remove the folder to build anew."
         )
-    note(f"{out}: this build is there already")
+    log(f"{out}: this build is there already")
 
 
 def _write_shards(tasks: list[_Task], workers: int) -> None:
     missing = [task for task in tasks if not task.shard.exists()]
     if len(missing) < len(tasks):
-        note(f"goes on after {len(tasks) - len(missing)} of {len(tasks)} shards")
+        log(f"goes on after {len(tasks) - len(missing)} of {len(tasks)} shards")
     total = sum(task.part.size for task in missing)
     progress = Progress("wiki", -(-total // _MEGABYTE), "MB")
     done = 0
@@ -233,4 +233,4 @@ def _tell(pages: dict[str, int]) -> None:
     faults = {reason: n for reason, n in pages.items() if not reason.startswith(ordinary)}
     if faults:
         listed = ", ".join(f"{reason}: {number}" for reason, number in faults.items())
-        note(f"The source has faults; the rest was read. {listed}")
+        log(f"The source has faults; the rest was read. {listed}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
-from solution.base import Config, Progress, find, sha256_file
+from solution.core import Config, Progress, resolve_path, sha256_file
 from solution.exam import Prompt, Question
 from solution.kowiki.gate import NOTHING, Found, holds, read_gate
 from solution.kowiki.index import Index, open_index
@@ -47,8 +47,8 @@ def with_contexts(
 
     Raises UserError where the folder holds no finished build, or the file no gate.
     """
-    index = open_index(find(plan.passages))
-    gate = read_gate(find(plan.gate)) if plan.gate else None
+    index = open_index(resolve_path(plan.passages))
+    gate = read_gate(resolve_path(plan.gate)) if plan.gate else None
     found = [
         one if gate is None or gate.opens(question, one) else NOTHING
         for question, one in zip(questions, _search(index, questions, plan, label), strict=True)
@@ -62,10 +62,10 @@ def retrieval_inputs(plan: Retrieve) -> dict[str, str]:
 
     Raises UserError where the folder holds no finished build, or the file no gate.
     """
-    inputs = {"passages": build_digest(find(plan.passages))}
+    inputs = {"passages": build_digest(resolve_path(plan.passages))}
     if plan.gate:
-        read_gate(find(plan.gate))
-        inputs["gate"] = sha256_file(find(plan.gate))
+        read_gate(resolve_path(plan.gate))
+        inputs["gate"] = sha256_file(resolve_path(plan.gate))
     return inputs
 
 

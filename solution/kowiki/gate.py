@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from solution.base import Config, UserError
+from solution.core import Config, UserError
 from solution.exam import Question
 from solution.kowiki.index import Hit
 

@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from solution.base import Mapper, map_here
+from solution.core import Mapper, map_here
 from solution.kowiki.boxes import boxes, orders
 from solution.kowiki.draft import Draft, changed, name
 from solution.kowiki.korean import with_particle

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from solution.base import Progress, UserError, atomic_directory, write_json
+from solution.core import Progress, UserError, atomic_directory, write_json
 from solution.kowiki.analyse import Analyser, Tokens, analyse
 from solution.kowiki.passages import COLUMNS, Passage, read_manifest, read_passages
 from solution.kowiki.postings import BATCH, count, write

@@ -10,7 +10,7 @@ from typing import Any
 from solution.exam import Prompt, Question
 from solution.kowiki.draft import Draft
 from solution.models import ModelReference, load, weights_fingerprint
-from solution.scoring import answer_questions
+from solution.scoring import evaluate
 
 CERTAIN = 0.9
 """A shown passage is not needed where the answer has this probability without it."""
@@ -44,10 +44,10 @@ def judged(drafts: Sequence[Draft], judge: Judge, rejected: Counter[str]) -> lis
     kept: list[Draft] = []
     asked = [_asked(draft, number) for number, draft in enumerate(drafts)]
     bare = [replace(question, paragraph="") for question in asked]
-    with_passage, _ = answer_questions(
+    with_passage, _ = evaluate(
         loaded, asked, judge.prompt, BATCH_TOKENS, "judge, with passages"
     )
-    without, _ = answer_questions(loaded, bare, judge.prompt, BATCH_TOKENS, "judge, without")
+    without, _ = evaluate(loaded, bare, judge.prompt, BATCH_TOKENS, "judge, without")
     for draft, question, read, guessed in zip(
         drafts, asked, with_passage, without, strict=True
     ):

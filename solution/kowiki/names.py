@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from solution.base import Mapper
+from solution.core import Mapper
 from solution.kowiki.draft import Draft, is_closed, name, plain, sentences
 from solution.kowiki.korean import ends_in_consonant
 from solution.kowiki.material import Material

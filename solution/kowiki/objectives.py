@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import open_index
 
@@ -50,7 +50,7 @@ def select_articles(
     objectives: Path, folder: Path, analyser: Analyser, k: int
 ) -> list[Article]:
     """The articles of the `k` best passages of every objective, each once, best first."""
-    rows = read_objectives(find(str(objectives)))
+    rows = read_objectives(resolve_path(str(objectives)))
     index = open_index(folder, analyser)
     found: dict[str, Article] = {}
     queries = [f"{subject} {objective}" for subject, objective in rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import UserError, sha256_file
+from solution.core import UserError, sha256_file
 
 MANIFEST = "manifest.json"
 COLUMNS = ("passage_id", "page_id", "title", "section", "text")

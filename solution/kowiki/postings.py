@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.kowiki.analyse import CODE_BITS, Tokens
 
 # Passages a batch: their number and a token's must fit into one 64-bit key together.

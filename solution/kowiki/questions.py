@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from solution.base import Mapper, UserError, mapping, note, open_run, sha256_file, write_json
+from solution.core import Mapper, UserError, log, mapping, open_run, sha256_file, write_json
 from solution.exam import Exam, Question, read_exam, write_exam
 from solution.kowiki.asking import read_teacher
 from solution.kowiki.decontaminate import Neighbour, nearest
@@ -66,7 +66,7 @@ def questions(
         inputs["judge"] = judge.inputs()
     run = open_run(out, inputs)
     if run.finished:
-        note(f"{out}: finished before with the same inputs, used again.")
+        log(f"{out}: finished before with the same inputs, used again.")
         return dict(_json(out / REPORT))
     if master and limit is None:
         raise UserError("A teacher is asked for so many questions: give --limit.")

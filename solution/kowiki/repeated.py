@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from solution.base import Mapper, map_here
+from solution.core import Mapper, map_here
 from solution.kowiki.material import shards
 
 GRAM = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.kowiki.index import Hit
 
 POOL = 50
@@ -40,7 +40,7 @@ def _load(model: str) -> Any:
     # Earlier versions run the code that a local folder brings, asked or not.
     if int(st.__version__.split(".")[0]) < LEAST_VERSION:
         raise UserError(f"--rerank: sentence-transformers {st.__version__}: {INSTALL}")
-    local = find(model)
+    local = resolve_path(model)
     try:
         return st.SentenceTransformer(
             str(local) if local.is_dir() else model,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.kowiki.pages import Page
 
 _COLUMNS = ("id", "title", "text")

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import Hit, open_index
 from solution.kowiki.rerank import POOL, rerank

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from solution.base import UserError, fingerprint, note
+from solution.core import UserError, fingerprint, log
 from solution.kowiki.dump import read_dump, read_head
 from solution.kowiki.lines import read_extracted, read_json_lines
 from solution.kowiki.pages import Page
@@ -143,7 +143,7 @@ def _check_dump(path: Path) -> None:
     if head and b"<mediawiki" not in head and b"<page>" not in head:
         raise UserError(f"{path}: no MediaWiki dump: no <mediawiki> at its start. {EXPECTED}")
     if b"<!ENTITY" in head or b"<!DOCTYPE" in head:
-        note(
+        log(
             f"{path.name}: declares XML entities, which a MediaWiki dump never does; they are "
             "not expanded."
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from solution.base import Progress, json_line, read_journal
+from solution.core import Progress, json_line, read_jsonl
 from solution.kowiki.asking import Ask, Page, Teacher, asker
 from solution.kowiki.draft import Draft
 from solution.kowiki.passages import Passage
@@ -30,7 +30,7 @@ def taught(
     rng = random.Random(f"{seed}/teacher")
     order = rng.sample(range(len(passages)), len(passages))
     shown = [rng.random() < teacher.shown_share for _ in passages]
-    kept = {call["passage_id"]: call for call in read_journal(work / CALLS)}
+    kept = {call["passage_id"]: call for call in read_jsonl(work / CALLS)}
     ask: Ask | None = None
     drafts: list[Draft] = []
     calls: list[dict[str, Any]] = []

@@ -1,8 +1,8 @@
 """What a model is: its reference, loading, and what this machine can run."""
 
 from solution.models.doctor import doctor
-from solution.models.geometry import Geometry, read_geometry
-from solution.models.hardware import Card, Hardware, detect, pick_dtype
+from solution.models.geometry import ModelShape, read_shape
+from solution.models.hardware import Gpu, Hardware, detect, pick_dtype
 from solution.models.loading import (
     LoadedModel,
     keep_layout,
@@ -10,19 +10,26 @@ from solution.models.loading import (
     load_tokenizer,
     weights_needed,
 )
-from solution.models.plan import GIB, Plan, Tuning, plan_memory, render, trainable_parameters
+from solution.models.plan import (
+    GIB,
+    FinetuneSpec,
+    Plan,
+    plan_memory,
+    render,
+    trainable_parameters,
+)
 from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
 from solution.models.tiny import make_tiny
 
 __all__ = [
     "GIB",
-    "Card",
-    "Geometry",
+    "FinetuneSpec",
+    "Gpu",
     "Hardware",
     "LoadedModel",
     "ModelReference",
+    "ModelShape",
     "Plan",
-    "Tuning",
     "detect",
     "doctor",
     "hub_reachable",
@@ -32,7 +39,7 @@ __all__ = [
     "make_tiny",
     "pick_dtype",
     "plan_memory",
-    "read_geometry",
+    "read_shape",
     "render",
     "trainable_parameters",
     "weights_fingerprint",

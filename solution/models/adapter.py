@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.models.failures import explained
 from solution.models.reference import hub_reachable, locate
 
@@ -68,7 +68,7 @@ def _check_kind(settings: dict[str, Any], name: str) -> None:
 
 def _check_base(model: Any, settings: dict[str, Any], name: str) -> None:
     """Compare architectures where the adapter's base is at hand; loading compares shapes."""
-    base = find(str(settings.get("base_model_name_or_path"))) / "config.json"
+    base = resolve_path(str(settings.get("base_model_name_or_path"))) / "config.json"
     if not base.is_file():
         return
     kind = json.loads(base.read_text(encoding="utf-8")).get("model_type")

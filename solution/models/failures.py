@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from solution.base import UserError
+from solution.core import UserError
 
 # Exception class anywhere in the chain of causes -> what to do about it. First match wins.
 REMEDIES = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.models.reference import ModelReference, locate
 
 ARCHITECTURES = Path(__file__).with_name("architectures.yaml")
@@ -28,7 +28,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class ModelShape:
     """What the arithmetic of memory needs to know of a model; sizes in numbers, not bytes."""
 
     name: str
@@ -59,7 +59,7 @@ class Geometry:
         return self.matrices[: len(self.matrices) // self.layers]
 
 
-def read_geometry(reference: ModelReference) -> Geometry:
+def read_shape(reference: ModelReference) -> ModelShape:
     """The geometry of a folder, a config.json, a model named in architectures.yaml or the hub.
 
     Builds the model without its weights (on the meta device). Raises UserError where nothing
@@ -88,7 +88,7 @@ def read_geometry(reference: ModelReference) -> Geometry:
     in_head = sum(int(weight.numel()) for weight in embedding.values())
     whole = sum(int(weight.numel()) for weight in model.parameters())
     heads = text.num_attention_heads
-    return Geometry(
+    return ModelShape(
         name=reference.model,
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
@@ -113,7 +113,7 @@ def _config(reference: ModelReference) -> Any:
     """A config of transformers, from the nearest place that has one."""
     from transformers import AutoConfig
 
-    path = find(reference.model)
+    path = resolve_path(reference.model)
     if path.is_file():
         return _from_file(path)
     known = _shipped(reference.model)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from solution.base import UserError
+from solution.core import UserError
 
 # Flags of /proc/cpuinfo that mean fast matrix products in bfloat16 ("bf16" is ARM's). With
 # AVX512-BF16 alone they had half the rate of float32's (scoring.md in benchmarks/results).
@@ -15,7 +15,7 @@ AMPERE = (8, 0)
 
 
 @dataclass(frozen=True)
-class Card:
+class Gpu:
     """One CUDA device; memory in bytes."""
 
     name: str
@@ -28,7 +28,7 @@ class Card:
 class Hardware:
     """The machine as torch can use it; memory in bytes, `cores` those this process may use."""
 
-    cards: tuple[Card, ...]
+    cards: tuple[Gpu, ...]
     processor: str
     flags: frozenset[str]
     cores: int
@@ -88,7 +88,7 @@ def pick_dtype(hardware: Hardware, wanted: str = "auto") -> str:
     return "float16" if hardware.cards else "float32"
 
 
-def _cards() -> tuple[Card, ...]:
+def _cards() -> tuple[Gpu, ...]:
     import torch
 
     if not torch.cuda.is_available():
@@ -97,7 +97,7 @@ def _cards() -> tuple[Card, ...]:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        cards.append(Card(name, torch.cuda.get_device_capability(index), total, free))
+        cards.append(Gpu(name, torch.cuda.get_device_capability(index), total, free))
     return tuple(cards)
 
 

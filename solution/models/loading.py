@@ -9,7 +9,7 @@ from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models.adapter import attach_adapter
 from solution.models.failures import explained
 from solution.models.hardware import detect, pick_dtype

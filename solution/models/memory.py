@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models.hardware import Hardware
 from solution.models.reference import ModelReference
 

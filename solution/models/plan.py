@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from solution.base import aligned
-from solution.models.geometry import Geometry
+from solution.core import aligned
+from solution.models.geometry import ModelShape
 
 GIB = 2**30
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -30,7 +30,7 @@ STEP = 64
 
 
 @dataclass(frozen=True)
-class Tuning:
+class FinetuneSpec:
     """How a model is tuned, as far as memory goes."""
 
     length: int
@@ -61,8 +61,8 @@ class Line:
 class Plan:
     """What a training needs of a memory of `memory` bytes, and the longest rows that fit."""
 
-    geometry: Geometry
-    tuning: Tuning
+    geometry: ModelShape
+    tuning: FinetuneSpec
     memory: float
     lines: tuple[Line, ...]
     longest: int
@@ -81,7 +81,7 @@ class Plan:
         return self.total <= self.memory
 
 
-def plan_memory(geometry: Geometry, tuning: Tuning, memory: float) -> Plan:
+def plan_memory(geometry: ModelShape, tuning: FinetuneSpec, memory: float) -> Plan:
     """The plan of this tuning on a card (or machine) of `memory` bytes."""
 
     def lines(length: int) -> tuple[Line, ...]:
@@ -97,7 +97,7 @@ def plan_memory(geometry: Geometry, tuning: Tuning, memory: float) -> Plan:
     return Plan(geometry, tuning, memory, lines(tuning.length), longest, offloaded)
 
 
-def trainable_parameters(geometry: Geometry, tuning: Tuning) -> int:
+def trainable_parameters(geometry: ModelShape, tuning: FinetuneSpec) -> int:
     """Parameters that the method trains: LoRA r·(in+out) a matrix, IA3 one vector a matrix."""
     targets = [m for m in geometry.matrices if m.name in tuning.targets]
     if tuning.method == "full":
@@ -107,7 +107,7 @@ def trainable_parameters(geometry: Geometry, tuning: Tuning) -> int:
     return sum(m.inputs if m.name in tuning.feedforward else m.outputs for m in targets)
 
 
-def kept_a_token(geometry: Geometry) -> int:
+def kept_a_token(geometry: ModelShape) -> int:
     """Numbers that autograd keeps of one token in one decoder layer.
 
     The residual, both norms and what goes into the two outer projections (6 of the hidden size;
@@ -129,7 +129,7 @@ def kept_a_token(geometry: Geometry) -> int:
     return outer + 2 * (query + key) + key + shared + within
 
 
-def _lines(geometry: Geometry, tuning: Tuning, memory: float) -> tuple[Line, ...]:
+def _lines(geometry: ModelShape, tuning: FinetuneSpec, memory: float) -> tuple[Line, ...]:
     fixed = [*_weights(geometry, tuning), *_adapter(geometry, tuning)]
     free = memory - sum(line.amount for line in fixed) - CONTEXT
     moving = [*_activations(geometry, tuning), _logits(geometry, tuning, free)]
@@ -142,7 +142,7 @@ def _lines(geometry: Geometry, tuning: Tuning, memory: float) -> tuple[Line, ...
     return (*fixed, *moving, rest)
 
 
-def _weights(geometry: Geometry, tuning: Tuning) -> list[Line]:
+def _weights(geometry: ModelShape, tuning: FinetuneSpec) -> list[Line]:
     size, linear = BYTES[_stored(tuning)], geometry.linear
     other = geometry.head + geometry.rest
     kept = Line(
@@ -173,7 +173,7 @@ def _weights(geometry: Geometry, tuning: Tuning) -> list[Line]:
     ]
 
 
-def _adapter(geometry: Geometry, tuning: Tuning) -> list[Line]:
+def _adapter(geometry: ModelShape, tuning: FinetuneSpec) -> list[Line]:
     """Trained weights are float32 under float16, and so are their gradients."""
     count = trainable_parameters(geometry, tuning)
     state = OPTIMISER[tuning.optimizer]
@@ -187,7 +187,7 @@ def _adapter(geometry: Geometry, tuning: Tuning) -> list[Line]:
     return [Line(f"{name} (float32)", count * 4, f"{_number(count)} × 4 B"), *lines]
 
 
-def _activations(geometry: Geometry, tuning: Tuning) -> list[Line]:
+def _activations(geometry: ModelShape, tuning: FinetuneSpec) -> list[Line]:
     """What is kept for the backward pass, and what one layer's recomputation adds."""
     size, tokens = BYTES[tuning.dtype], tuning.batch * tuning.length
     kept = kept_a_token(geometry)
@@ -213,7 +213,7 @@ def _activations(geometry: Geometry, tuning: Tuning) -> list[Line]:
     return [*lines, Line("its gradients", float(tokens * widest * size), text)]
 
 
-def _logits(geometry: Geometry, tuning: Tuning, free: float) -> Line:
+def _logits(geometry: ModelShape, tuning: FinetuneSpec, free: float) -> Line:
     """The loss: logits, their float32 copy and gradients; fused, in Unsloth's chunks."""
     logits = tuning.batch * tuning.length * geometry.vocabulary
     each = 2 * 4 + BYTES[tuning.dtype]
@@ -233,12 +233,12 @@ def _longest(need: Callable[[int], float], memory: float, positions: int) -> int
     return next((length for length in lengths if need(length) <= memory), 0)
 
 
-def _checkpoint(geometry: Geometry, tuning: Tuning) -> float:
+def _checkpoint(geometry: ModelShape, tuning: FinetuneSpec) -> float:
     tokens = tuning.batch * tuning.length
     return float(tokens * geometry.hidden * BYTES[tuning.dtype])
 
 
-def _stored(tuning: Tuning) -> str:
+def _stored(tuning: FinetuneSpec) -> str:
     """Full tuning needs float32 weights: in float16 the updates would round to nothing."""
     return "float32" if tuning.method == "full" else tuning.dtype
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from solution.base import Config, UserError, find, sha256_file
+from solution.core import Config, UserError, resolve_path, sha256_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 PATIENCE_SECONDS = 5
@@ -35,7 +35,7 @@ def locate(name: str, what: str) -> Path | None:
 
     Raises UserError where it can be neither.
     """
-    path = find(name)
+    path = resolve_path(name)
     if path.is_dir():
         return path
     if path.exists():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from solution.base import atomic_directory, find
+from solution.core import atomic_directory, resolve_path
 from solution.models.loading import quiet
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -75,7 +75,9 @@ def _tokenizer(*, chat: bool) -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    raw.train_from_iterator(find(TEXT).read_text(encoding="utf-8").splitlines(), trainer)
+    raw.train_from_iterator(
+        resolve_path(TEXT).read_text(encoding="utf-8").splitlines(), trainer
+    )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=raw, eos_token=SPECIAL[2], pad_token=SPECIAL[0]
     )

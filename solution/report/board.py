@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import fingerprint
-from solution.exam import Question, passage_groups
+from solution.core import fingerprint
+from solution.exam import Question, near_duplicate_groups
 from solution.explore import Key, baselines, clustered_interval, credits_of, figures
 from solution.report.effects import effects
 from solution.report.facts import facts_of
@@ -39,7 +39,7 @@ def _board(entries: Sequence[Entry], failed: Sequence[Failure]) -> Value:
     known = all(q.answer is not None for q in questions)
     if known:
         entries = sorted(entries, key=lambda entry: -_right(entry, questions))
-    groups = passage_groups(questions)
+    groups = near_duplicate_groups(questions)
     value = {
         "name": _name(entries),
         "subjects": _distinct(q.subject for q in questions),

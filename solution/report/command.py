@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from solution import __version__
-from solution.base import UserError, atomic_write
+from solution.core import UserError, atomic_write
 from solution.report.board import boards
 from solution.report.facts import tuning_of
 from solution.report.page import page

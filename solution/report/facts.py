@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from solution.base import find
+from solution.core import resolve_path
 from solution.report.published import known
 from solution.report.runs import Entry
 
@@ -88,7 +88,7 @@ def _local_parameters(reference: dict[str, Any]) -> int | None:
 
 
 def _local_folder(reference: dict[str, Any]) -> Path | None:
-    folder = find(str(reference.get("model", ""))[:LONGEST_PATH])
+    folder = resolve_path(str(reference.get("model", ""))[:LONGEST_PATH])
     return folder if folder.is_dir() else None
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.report.runs import Entry
 
 HERE = Path(__file__).parent / "published"

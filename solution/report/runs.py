@@ -12,11 +12,17 @@ from typing import Any
 
 import yaml
 
-from solution.base import UserError, find, note, sha256_file
-from solution.exam import Question, halves, read_exam, read_solution, with_answers
+from solution.core import UserError, log, resolve_path, sha256_file
+from solution.exam import (
+    Question,
+    public_private_split,
+    read_answer_key,
+    read_exam,
+    with_answers,
+)
 from solution.finetune import WITHOUT_PASSAGES
 from solution.report.sources import Retrieved, read_provenance, read_retrieved
-from solution.scoring import Scored, read_predictions
+from solution.scoring import ChoiceScores, read_predictions
 
 PREDICTIONS, METRICS, CONFIG, BOARD = (
     "predictions.parquet",
@@ -27,7 +33,7 @@ PREDICTIONS, METRICS, CONFIG, BOARD = (
 EXAM, SOLUTION = "exam.csv", "solution.csv"
 DEFAULTS = ("explore", "finetune")
 WITHOUT = ", without passages"
-SET_ASIDE = re.compile(r"\.[0-9a-f]{8}$")  # an earlier run of that name, see solution.base.run
+SET_ASIDE = re.compile(r"\.[0-9a-f]{8}$")  # an earlier run of that name, see solution.core.run
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Entry:
     folder: Path
     questions: tuple[Question, ...]
     usage: dict[str, str]
-    scored: list[Scored]
+    scored: list[ChoiceScores]
     config: dict[str, Any]
     metrics: dict[str, Any]
     board: dict[str, str] = field(default_factory=dict)
@@ -98,7 +104,7 @@ def read_entries(folders: Sequence[Path], *, strict: bool) -> list[Entry]:
             if strict:
                 raise
             faults.append(str(error))
-            note(f"left out: {error}")
+            log(f"left out: {error}")
     if not entries:
         raise UserError("\n".join(["no run can be shown:", *faults]))
     return entries
@@ -129,7 +135,7 @@ def read_entry(folder: Path) -> Entry:
         board={} if tuned else _board(folder.parent).get(folder.name, {}),
         retrieved=read_retrieved(folder),
         provenance=read_provenance(
-            find(config["data"]["test"]).parent if tuned else folder.parent
+            resolve_path(config["data"]["test"]).parent if tuned else folder.parent
         ),
     )
 
@@ -181,7 +187,7 @@ def _explored_exam(folder: Path) -> tuple[tuple[Question, ...], dict[str, str]]:
             f"{place / EXAM}: not there, so the questions of {folder} are not known. "
             "Run the same ./run.sh explore again: it scores nothing twice."
         )
-    exam, key = read_exam(place / EXAM), read_solution(place / SOLUTION)
+    exam, key = read_exam(place / EXAM), read_answer_key(place / SOLUTION)
     return with_answers(exam, key).questions, key.usage
 
 
@@ -191,13 +197,15 @@ def _tuned_exam(
     data = config.get("data") or {}
     exam = read_exam(_unchanged(folder, data, "test"))
     if not data.get("solution"):
-        return exam.questions, halves([question.id for question in exam.questions])
-    key = read_solution(_unchanged(folder, data, "solution"))
+        return exam.questions, public_private_split(
+            [question.id for question in exam.questions]
+        )
+    key = read_answer_key(_unchanged(folder, data, "solution"))
     return with_answers(exam, key).questions, key.usage
 
 
 def _unchanged(folder: Path, data: dict[str, Any], which: str) -> Path:
-    path = find(str(data.get(which)))
+    path = resolve_path(str(data.get(which)))
     if not path.is_file():
         raise UserError(f"{folder}: its {which} file {path} is not there. Put it back.")
     if sha256_file(path) != (data.get("sha256") or {}).get(which):

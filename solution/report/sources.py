@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 
 RETRIEVED, PROVENANCE = "retrieved.parquet", "provenance.parquet"
 Retrieved = dict[str, list[tuple[str, str, float | None]]]

@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from solution.base import Progress
+from solution.core import Progress
 from solution.exam import Prompt, Question
 from solution.scoring.cache import ScoreCache
-from solution.scoring.engine import Scored, score
+from solution.scoring.engine import ChoiceScores, score
 from solution.scoring.orders import Debias, plan_orders
-from solution.scoring.passes import Work
+from solution.scoring.passes import TokenCounts
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 
 
-def answer_questions(
+def evaluate(
     loaded: LoadedModel,
     questions: Sequence[Question],
     prompt: Prompt,
@@ -30,7 +30,7 @@ def answer_questions(
     permutations: int = 1,
     debias: Debias = "none",
     cache: ScoreCache | None = None,
-) -> tuple[list[Scored], dict[str, Any]]:
+) -> tuple[list[ChoiceScores], dict[str, Any]]:
     """Answer every question, in order, with progress on stderr.
 
     Choices are put in `permutations` orders and averaged, or rid of a prior (`plan_orders`).
@@ -44,7 +44,7 @@ def answer_questions(
     grouped = plan.encode(prompt, loaded.tokenizer, loaded.max_length)
     encoded = [one for some in grouped for one in some]
     progress = Progress(label, len(encoded), "questions" if permutations == 1 else "orders")
-    work = Work()
+    work = TokenCounts()
     flat = score(
         loaded,
         encoded,
@@ -68,7 +68,7 @@ def answer_questions(
     }
 
 
-def cost(work: Work) -> dict[str, float]:
+def cost(work: TokenCounts) -> dict[str, float]:
     """What scoring cost, in shares.
 
     `of_plain`: tokens computed, of those that one whole sequence per label or group of labels

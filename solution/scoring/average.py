@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from solution.base import UserError
-from solution.scoring.engine import Scored
+from solution.core import UserError
+from solution.scoring.engine import ChoiceScores
 
 How = Literal["probabilities", "log-probabilities", "votes"]
 FLOOR = 1e-300
 
 
 def average(
-    tables: Sequence[Sequence[Scored]], weights: Sequence[float], how: How
-) -> list[Scored]:
+    tables: Sequence[Sequence[ChoiceScores]], weights: Sequence[float], how: How
+) -> list[ChoiceScores]:
     """The weighted average of predictions whose rows stand in the same order.
 
     `probabilities`: their arithmetic mean; `log-probabilities`: the softmax of the weighted
@@ -26,7 +26,7 @@ def average(
     return [_row(row, weights, how) for row in rows]
 
 
-def _alike(tables: Sequence[Sequence[Scored]]) -> bool:
+def _alike(tables: Sequence[Sequence[ChoiceScores]]) -> bool:
     first = [(row.id, len(row.probability)) for row in tables[0]]
     for table in tables[1:]:
         if [(row.id, len(row.probability)) for row in table] != first:
@@ -37,7 +37,7 @@ def _alike(tables: Sequence[Sequence[Scored]]) -> bool:
     return True
 
 
-def _row(rows: Sequence[Scored], weights: Sequence[float], how: How) -> Scored:
+def _row(rows: Sequence[ChoiceScores], weights: Sequence[float], how: How) -> ChoiceScores:
     import numpy as np
 
     given = np.array([row.probability for row in rows])
@@ -55,7 +55,7 @@ def _row(rows: Sequence[Scored], weights: Sequence[float], how: How) -> Scored:
     best = max(tied, key=lambda i: (rows[0].answer == i + 1, rows[0].probability[i], -i))
     others = np.delete(mixed, best)
     logarithms = np.log(np.maximum(mixed, FLOOR))
-    return Scored(
+    return ChoiceScores(
         id=rows[0].id,
         log_likelihood=tuple(map(float, logarithms)),
         probability=tuple(map(float, mixed)),

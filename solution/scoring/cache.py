@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from solution.base import UserError, fingerprint
+from solution.core import UserError, fingerprint
 
 Asked = TypeVar("Asked")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from solution.base import Problems, UserError
+from solution.core import ErrorCollector, UserError
 from solution.exam import Prompt, Question
 from solution.scoring.tree import Ids, common
 
@@ -51,7 +51,7 @@ def encode(
     apart.
     """
     encoder = _Encoder(prompt, tokenizer, max_length - reserve)
-    problems = Problems(f"prompt {prompt.name}, at most {max_length} tokens")
+    problems = ErrorCollector(f"prompt {prompt.name}, at most {max_length} tokens")
     encoded = []
     for start in range(0, len(questions), TEXTS_A_CALL):
         some = questions[start : start + TEXTS_A_CALL]

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded
 from solution.scoring.forest import Forest
 from solution.scoring.padded import Padded
-from solution.scoring.passes import Pass, Value, Work
+from solution.scoring.passes import Pass, TokenCounts, Value
 from solution.scoring.reader import honours_trees, reader_of
 from solution.scoring.tree import Ids, common
 
@@ -28,7 +28,7 @@ CPU_VALUES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Scored:
+class ChoiceScores:
     """One question answered: everything is relative to its own choices and in their order.
 
     `log_likelihood` is the log of `probability`, which sums to 1; `answer` counts from 1;
@@ -50,9 +50,9 @@ def score(
     *,
     batch_tokens: int = 16384,
     on_batch: Callable[[int], None] | None = None,
-    work: Work | None = None,
+    work: TokenCounts | None = None,
     cache: ScoreCache | None = None,
-) -> list[Scored]:
+) -> list[ChoiceScores]:
     """The probability of every choice, in input order.
 
     `on_batch` hears how many questions were answered, `work` adds up what they cost; what
@@ -65,8 +65,8 @@ def score(
     Raises UserError where memory does not hold a single question.
     """
 
-    def compute(questions: list[Encoded]) -> list[Scored]:
-        return score_ids(loaded.model, questions, batch_tokens, on_batch, work)
+    def compute(questions: list[Encoded]) -> list[ChoiceScores]:
+        return score_model(loaded.model, questions, batch_tokens, on_batch, work)
 
     if cache is None:
         return compute(list(encoded))
@@ -75,16 +75,16 @@ def score(
         lambda one: (one.prompt_ids, one.answer_ids, one.end_ids),
         lambda some: [one.log_likelihood for one in compute(some)],
     )
-    return [scored_from(one.id, values) for one, values in zip(encoded, kept, strict=True)]
+    return [normalise(one.id, values) for one, values in zip(encoded, kept, strict=True)]
 
 
-def score_ids(
+def score_model(
     model: Any,
     encoded: Sequence[Encoded],
     batch_tokens: int = 16384,
     on_batch: Callable[[int], None] | None = None,
-    work: Work | None = None,
-) -> list[Scored]:
+    work: TokenCounts | None = None,
+) -> list[ChoiceScores]:
     """As `score`, on any causal model of transformers, PEFT or Unsloth, also amid training.
 
     The model is switched to evaluation without gradients and back as it was.
@@ -93,14 +93,16 @@ def score_ids(
         return []
     passes = [one for row, question in enumerate(encoded) for one in _plan(row, question)]
     with _evaluating(model):
-        runner = _runner(model, encoded[0].prompt_ids, batch_tokens, on_batch, work or Work())
+        runner = _runner(
+            model, encoded[0].prompt_ids, batch_tokens, on_batch, work or TokenCounts()
+        )
         scores = _by_row(passes, runner.run(passes))
         close = CLOSE.get(runner.reader.dtype, max(CLOSE.values()))
         again = [row for row, values in scores.items() if _gap(values) < close]
         groups = [[one for one in passes if one.row == row] for row in again]
         alone = [one for group in groups for one in group]
         scores |= _by_row(alone, runner.run_alone(groups))
-    return [scored_from(question.id, scores[row]) for row, question in enumerate(encoded)]
+    return [normalise(question.id, scores[row]) for row, question in enumerate(encoded)]
 
 
 def log_likelihoods(
@@ -108,7 +110,7 @@ def log_likelihoods(
     pairs: Sequence[tuple[Ids, Ids]],
     batch_tokens: int = 16384,
     on_batch: Callable[[int], None] | None = None,
-    work: Work | None = None,
+    work: TokenCounts | None = None,
 ) -> list[tuple[float, bool]]:
     """Log P(continuation | context) for pairs of token ids, neither of them empty, in order.
 
@@ -122,7 +124,7 @@ def log_likelihoods(
         for i, (context, continuation) in enumerate(pairs)
     ]
     with _evaluating(model):
-        runner = _runner(model, passes[0].ids, batch_tokens, on_batch, work or Work())
+        runner = _runner(model, passes[0].ids, batch_tokens, on_batch, work or TokenCounts())
         values = runner.run(passes)
     return [(value.numbers[0], value.greedy) for value in values]
 
@@ -132,7 +134,7 @@ def _runner(
     some_ids: Ids,
     batch_tokens: int,
     on_batch: Callable[[int], None] | None,
-    work: Work,
+    work: TokenCounts,
 ) -> Forest | Padded:
     import torch
 
@@ -168,7 +170,7 @@ def _gap(values: list[float]) -> float:
     return best - second
 
 
-def scored_from(name: str, values: Sequence[float]) -> Scored:
+def normalise(name: str, values: Sequence[float]) -> ChoiceScores:
     """What the choices' log-likelihoods, on any common scale, say of the question `name`.
 
     Raises UserError where one of them is no finite number.
@@ -183,7 +185,9 @@ def scored_from(name: str, values: Sequence[float]) -> Scored:
     log_likelihood = tuple(value - total for value in values)
     probability = tuple(math.exp(value) for value in log_likelihood)
     best, second = sorted(probability, reverse=True)[:2]
-    return Scored(name, log_likelihood, probability, 1 + list(values).index(top), best - second)
+    return ChoiceScores(
+        name, log_likelihood, probability, 1 + list(values).index(top), best - second
+    )
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from solution.base import UserError, note
+from solution.core import UserError, log
 from solution.scoring.layout import BLOCK_TOKENS, Kept, Layout, Span
 from solution.scoring.memory import free_memory, out_of_memory
-from solution.scoring.passes import Pass, Value, Work
+from solution.scoring.passes import Pass, TokenCounts, Value
 from solution.scoring.reader import Reader
 from solution.scoring.reading import Tally
 from solution.scoring.tree import Node, ask, grow
@@ -26,7 +26,7 @@ class Forest:
         reader: Reader,
         budget: int,
         on_batch: Callable[[int], None] | None,
-        work: Work,
+        work: TokenCounts,
         block_tokens: int = BLOCK_TOKENS,
     ) -> None:
         self.reader, self.block_tokens = reader, block_tokens
@@ -51,7 +51,7 @@ class Forest:
 
     def run_alone(self, groups: Sequence[Sequence[Pass]]) -> list[Value]:
         """As `run` for one group after another, so that nothing else bears on its values."""
-        apart = Forest(self.reader, WHOLE, None, Work(), self.block_tokens)
+        apart = Forest(self.reader, WHOLE, None, TokenCounts(), self.block_tokens)
         values = [value for group in groups for value in apart.run(group)]
         self.work.computed += apart.work.computed
         self.work.settled += apart.work.computed
@@ -116,7 +116,7 @@ class Forest:
                 "Take a smaller model, quantization: 4bit, or a smaller max_length."
             )
         self.budget = max(tokens // 2, LEAST_TOKENS)
-        note(f"Out of memory at {tokens} tokens a batch; going on with {self.budget}.")
+        log(f"Out of memory at {tokens} tokens a batch; going on with {self.budget}.")
 
     def _forward(self, layout: Layout) -> list[tuple[list[float], bool]]:
         """What each read of the layout gave."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from solution.base import Config, UserError, note
+from solution.core import Config, UserError, log
 from solution.scoring.memory import free_memory, out_of_memory
 from solution.scoring.tree import Ids
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from solution.models import LoadedModel
 
 
-class Generation(Config):
+class GenerationConfig(Config):
     """How answers are written: at most so many tokens, `samples` of them a question.
 
     One sample follows the likeliest token; several are drawn at `temperature` from `seed`.
@@ -31,7 +31,7 @@ class Generation(Config):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _samples_differ(self) -> Generation:
+    def _samples_differ(self) -> GenerationConfig:
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(
                 "several samples without a temperature are all the same: "
@@ -41,7 +41,7 @@ class Generation(Config):
 
 
 @dataclass(frozen=True)
-class Asked:
+class GenerationRequest:
     """One text to be written: what leads to it, and where its chance comes from."""
 
     id: str
@@ -50,7 +50,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Written:
+class Completion:
     """One text of `tokens` tokens; `finished` where the model ended it, not the budget."""
 
     text: str
@@ -59,8 +59,11 @@ class Written:
 
 
 def generate(
-    loaded: LoadedModel, asked: Sequence[Asked], how: Generation, batch_tokens: int = 16384
-) -> list[Written]:
+    loaded: LoadedModel,
+    asked: Sequence[GenerationRequest],
+    how: GenerationConfig,
+    batch_tokens: int = 16384,
+) -> list[Completion]:
     """What the model writes behind each prompt, in order; special tokens are left out.
 
     Rows are padded on the left, the longest first, `batch_tokens` (budget included) at a time;
@@ -70,21 +73,23 @@ def generate(
     Raises UserError where memory does not hold a single row.
     """
     queue = sorted(range(len(asked)), key=lambda i: (-len(asked[i].prompt_ids), i))
-    written: dict[int, Written] = {}
+    written: dict[int, Completion] = {}
     while queue:
         rows = len(asked[queue[0]].prompt_ids) + how.max_new_tokens
         batch = queue[: max(1, batch_tokens // rows)]
         found = _try(loaded, [asked[i] for i in batch], how)
         if found is None:
             batch_tokens = rows * (len(batch) // 2)
-            note(f"Out of memory with {len(batch)} texts at a time; going on with half.")
+            log(f"Out of memory with {len(batch)} texts at a time; going on with half.")
             continue
         written |= zip(batch, found, strict=True)
         queue = queue[len(batch) :]
     return [written[i] for i in range(len(asked))]
 
 
-def _try(loaded: LoadedModel, batch: Sequence[Asked], how: Generation) -> list[Written] | None:
+def _try(
+    loaded: LoadedModel, batch: Sequence[GenerationRequest], how: GenerationConfig
+) -> list[Completion] | None:
     try:
         return _write(loaded, batch, how)
     except (RuntimeError, MemoryError) as error:
@@ -100,7 +105,9 @@ def _try(loaded: LoadedModel, batch: Sequence[Asked], how: Generation) -> list[W
     return None
 
 
-def _write(loaded: LoadedModel, batch: Sequence[Asked], how: Generation) -> list[Written]:
+def _write(
+    loaded: LoadedModel, batch: Sequence[GenerationRequest], how: GenerationConfig
+) -> list[Completion]:
     import torch
 
     tokenizer, device = loaded.tokenizer, next(loaded.model.parameters()).device
@@ -126,11 +133,11 @@ def _write(loaded: LoadedModel, batch: Sequence[Asked], how: Generation) -> list
     return [_written(row, ends, tokenizer) for row in out[:, longest:].tolist()]
 
 
-def _written(row: list[int], ends: set[int], tokenizer: Any) -> Written:
+def _written(row: list[int], ends: set[int], tokenizer: Any) -> Completion:
     stop = next((i for i, token in enumerate(row) if token in ends), None)
     own = row[:stop]
     text = tokenizer.decode(own, skip_special_tokens=True)
-    return Written(text, stop is not None, len(own))
+    return Completion(text, stop is not None, len(own))
 
 
 def _ends(loaded: LoadedModel) -> set[int]:
@@ -141,7 +148,7 @@ def _ends(loaded: LoadedModel) -> set[int]:
     return set(own) if isinstance(own, list) else {own} - {None}
 
 
-def _noise(batch: Sequence[Asked], how: Generation) -> Any:
+def _noise(batch: Sequence[GenerationRequest], how: GenerationConfig) -> Any:
     """A logits processor that divides by the temperature and adds each row's own noise."""
     import torch
 
@@ -155,6 +162,6 @@ def _noise(batch: Sequence[Asked], how: Generation) -> Any:
     return noisy
 
 
-def _seed(one: Asked, seed: int) -> int:
+def _seed(one: GenerationRequest, seed: int) -> int:
     digest = hashlib.sha256(f"{seed}:{one.sample}:{one.id}".encode()).digest()
     return int.from_bytes(digest[:7], "big")

@@ -12,9 +12,9 @@ from typing import Any
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 
-from solution.base import Progress
+from solution.core import Progress
 from solution.scoring.engine import log_likelihoods
-from solution.scoring.passes import Work
+from solution.scoring.passes import TokenCounts
 from solution.scoring.tree import Ids
 
 # What the harness hands over: the texts (None for windows of a long text) and their tokens.
@@ -33,7 +33,7 @@ class ExamQA(HFLM):  # type: ignore[misc]
         # The harness asks for the tokens of a context once more for each of its choices.
         self._tokens = lru_cache(maxsize=2)(super().tok_encode)
         super().__init__(*arguments, **options)
-        self.batch_tokens, self.work = int(batch_tokens), Work()
+        self.batch_tokens, self.work = int(batch_tokens), TokenCounts()
         self.model.eval()
 
     def tok_encode(self, string: str, *given: Any, **options: Any) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 
 Row = dict[str, Any]
 Splits = dict[str, list[Row]]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
-from solution.exam import Order, Prompt, Question, choice_orders, in_order
+from solution.exam import Order, Prompt, Question, choice_orders, permute_choices
 from solution.scoring.encode import Encoded, encode
-from solution.scoring.engine import Scored, scored_from
+from solution.scoring.engine import ChoiceScores, normalise
 
 Debias = Literal["none", "pride"]
 # As many as five choices have.
@@ -35,7 +35,9 @@ class Orders:
     def encode(self, prompt: Prompt, tokenizer: Any, max_length: int) -> list[list[Encoded]]:
         """Every question in each of its orders; raises UserError as `encode` does."""
         asked = zip(self.questions, self.orders, strict=True)
-        flat = [in_order(question, order) for question, orders in asked for order in orders]
+        flat = [
+            permute_choices(question, order) for question, orders in asked for order in orders
+        ]
         return self.grouped(encode(flat, prompt, tokenizer, max_length))
 
     def grouped(self, flat: Sequence[Any]) -> list[list[Any]]:
@@ -43,7 +45,7 @@ class Orders:
         rest = iter(flat)
         return [list(islice(rest, len(orders))) for orders in self.orders]
 
-    def combined(self, scored: Sequence[Sequence[Scored]]) -> list[Scored]:
+    def combined(self, scored: Sequence[Sequence[ChoiceScores]]) -> list[ChoiceScores]:
         """One answer a question, in its own order, from its answers in every order."""
         prior = self.priors(scored) if self.debias == "pride" else {}
         return [
@@ -51,7 +53,7 @@ class Orders:
             for orders, some in zip(self.orders, scored, strict=True)
         ]
 
-    def priors(self, scored: Sequence[Sequence[Scored]]) -> dict[int, tuple[float, ...]]:
+    def priors(self, scored: Sequence[Sequence[ChoiceScores]]) -> dict[int, tuple[float, ...]]:
         """How a model likes each place whatever stands there, by the number of choices.
 
         PriDe's estimate (Zheng et al., arXiv 2309.03882, equation 7): of each question that was
@@ -105,15 +107,15 @@ def _draw(rows: list[int], questions: Sequence[Question]) -> list[int]:
 
 
 def _average(
-    orders: Sequence[Order], scored: Sequence[Scored], prior: tuple[float, ...] | None
-) -> Scored:
+    orders: Sequence[Order], scored: Sequence[ChoiceScores], prior: tuple[float, ...] | None
+) -> ChoiceScores:
     """The mean probability of each choice over the orders; one order alone loses the prior."""
     first = scored[0]
     if len(orders) == 1:
         if prior is None:
             return first
         pairs = zip(first.log_likelihood, prior, strict=True)
-        return scored_from(first.id, [value - math.log(liking) for value, liking in pairs])
+        return normalise(first.id, [value - math.log(liking) for value, liking in pairs])
     values = [
         _log_mean([one.log_likelihood[place] for place, one in _standing(i, orders, scored)])
         for i in range(len(orders[0]))
@@ -121,12 +123,12 @@ def _average(
     answers = tuple(
         order[one.answer - 1] + 1 for order, one in zip(orders, scored, strict=True)
     )
-    return replace(scored_from(first.id, values), by_order=answers)
+    return replace(normalise(first.id, values), by_order=answers)
 
 
 def _standing(
-    choice: int, orders: Sequence[Order], scored: Sequence[Scored]
-) -> Iterator[tuple[int, Scored]]:
+    choice: int, orders: Sequence[Order], scored: Sequence[ChoiceScores]
+) -> Iterator[tuple[int, ChoiceScores]]:
     """Where the choice stands in each order, and what was scored there."""
     pairs = zip(orders, scored, strict=True)
     return ((order.index(choice), one) for order, one in pairs)
@@ -137,12 +139,12 @@ def _log_mean(values: Sequence[float]) -> float:
     return top + math.log(math.fsum(math.exp(v - top) for v in values) / len(values))
 
 
-def _place_prior(rotations: Sequence[Scored]) -> tuple[float, ...]:
+def _place_prior(rotations: Sequence[ChoiceScores]) -> tuple[float, ...]:
     means = [
         math.fsum(values) / len(rotations)
         for values in zip(*(one.log_likelihood for one in rotations), strict=True)
     ]
-    return scored_from(rotations[0].id, means).probability
+    return normalise(rotations[0].id, means).probability
 
 
 def _means(priors: Sequence[tuple[float, ...]]) -> tuple[float, ...]:

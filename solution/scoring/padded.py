@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from solution.base import UserError, note
+from solution.core import UserError, log
 from solution.scoring.memory import free_memory, out_of_memory
-from solution.scoring.passes import Pass, Value, Work
+from solution.scoring.passes import Pass, TokenCounts, Value
 from solution.scoring.reader import Reader
 from solution.scoring.reading import Read, Tally
 
@@ -15,7 +15,11 @@ class Padded:
     """Runs passes through one model; remembers the budget that memory allows."""
 
     def __init__(
-        self, reader: Reader, budget: int, on_batch: Callable[[int], None] | None, work: Work
+        self,
+        reader: Reader,
+        budget: int,
+        on_batch: Callable[[int], None] | None,
+        work: TokenCounts,
     ) -> None:
         self.reader, self.budget = reader, budget
         self.on_batch, self.work = on_batch, work
@@ -44,7 +48,7 @@ class Padded:
 
     def run_alone(self, groups: Sequence[Sequence[Pass]]) -> list[Value]:
         """As `run`, each pass in its own batch, so that nothing else bears on its values."""
-        apart = Padded(self.reader, 1, None, Work())
+        apart = Padded(self.reader, 1, None, TokenCounts())
         values = [value for group in groups for value in apart.run(group)]
         self.work.computed += apart.work.computed
         self.work.settled += apart.work.computed
@@ -73,7 +77,7 @@ class Padded:
                 "Take a smaller model, quantization: 4bit, or a smaller max_length."
             )
         self.budget = tokens // 2
-        note(f"Out of memory at {tokens} tokens a batch; going on with {self.budget}.")
+        log(f"Out of memory at {tokens} tokens a batch; going on with {self.budget}.")
         return None
 
     def _forward(self, tally: Tally, batch: list[Pass], asked: list[list[int]]) -> list[Read]:

@@ -59,7 +59,7 @@ _REFUSED = re.compile(
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedAnswer:
     """What a text says: the choice (from 1), or None and why there is none."""
 
     answer: int | None
@@ -68,7 +68,7 @@ class Reading:
 
 def read_answer(
     text: str, choices: int, labels: Sequence[str] = (), *, finished: bool = True
-) -> Reading:
+) -> ParsedAnswer:
     r"""The last unambiguous choice that the text settles on.
 
     `choices` is the row's number of them, `labels` what the prompt calls them besides numbers
@@ -84,10 +84,10 @@ def read_answer(
     if answer is None and finished:
         answer = _bare(said, known) or _mentioned(said, known)
     if answer is not None and answer > 0:
-        return Reading(answer, "answered")
+        return ParsedAnswer(answer, "answered")
     if not finished:
-        return Reading(None, "cut off")
-    return Reading(None, "refused" if _REFUSED.search(said) else "unparsed")
+        return ParsedAnswer(None, "cut off")
+    return ParsedAnswer(None, "refused" if _REFUSED.search(said) else "unparsed")
 
 
 def _said(text: str) -> str:

@@ -38,7 +38,7 @@ class Value:
 
 
 @dataclass
-class Work:
+class TokenCounts:
     """What scoring cost, in tokens but for `passes`.
 
     `passes` counts the sequences asked for and `plain` their tokens, `tree` what is left where

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_write
-from solution.scoring.engine import Scored
+from solution.core import UserError, atomic_write
+from solution.scoring.engine import ChoiceScores
 
 COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order")
 
 
 def write_predictions(
-    path: Path, scored: Sequence[Scored], produced_by: Mapping[str, Any]
+    path: Path, scored: Sequence[ChoiceScores], produced_by: Mapping[str, Any]
 ) -> None:
     """Write one row a question; `produced_by` goes into the schema's metadata as JSON."""
     import pyarrow as pa
@@ -31,7 +31,7 @@ def write_predictions(
         parquet.write_table(pa.Table.from_pylist(rows, schema=schema), partial)
 
 
-def read_predictions(path: Path) -> list[Scored]:
+def read_predictions(path: Path) -> list[ChoiceScores]:
     """The rows of a predictions file in its order; raises UserError where it is not one."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -59,8 +59,8 @@ def read_produced_by(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: does not say what it was made by: {error}") from error
 
 
-def _scored(row: dict[str, Any]) -> Scored:
-    return Scored(
+def _scored(row: dict[str, Any]) -> ChoiceScores:
+    return ChoiceScores(
         id=row["id"],
         log_likelihood=tuple(row["log_likelihood"]),
         probability=tuple(row["probability"]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from solution.base import note
+from solution.core import log
 from solution.scoring.attention import attending
 from solution.scoring.last_layer import read_only_at
 from solution.scoring.layout import Layout
@@ -135,7 +135,7 @@ def _way(model: Any, decoder: Any, head: Any, plain: Reader, ids: Tensor) -> tup
         for wide in (True, False) if may_widen(decoder) else (False,):
             if _agree(Reader(model, decoder, head, wide), plain, ids):
                 return True, wide
-    note("This model's head can't be read row by row: all its logits are, more slowly.")
+    log("This model's head can't be read row by row: all its logits are, more slowly.")
     return False, False
 
 
@@ -150,7 +150,7 @@ def honours_trees(reader: Reader, ids: Ids) -> bool:
     if reader.model not in _branching:
         _branching[reader.model] = _branches_agree(reader, ids)
         if not _branching[reader.model]:
-            note("This model can't compute shared beginnings once: each prompt runs whole.")
+            log("This model can't compute shared beginnings once: each prompt runs whole.")
     return _branching[reader.model]
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from solution.base import UserError, find, write_json
-from solution.exam import Question, identity
+from solution.core import UserError, resolve_path, write_json
+from solution.exam import Question, content_hash
 from solution.models import ModelReference
 
 TRAINED_ON = "trained_on.json"
 
 
-class Trained(NamedTuple):
+class TrainedQuestion(NamedTuple):
     """One training question. `fold` is None where every model behind the file read it.
 
     In predictions of K folds a row stands with the one fold whose model did not read it; that
@@ -22,42 +22,42 @@ class Trained(NamedTuple):
     """
 
     id: str
-    identity: str
-    """What `solution.exam.identity` says: the same question under another id is found too."""
+    content_hash: str
+    """`solution.exam.content_hash`: the same question under another id is found too."""
     source: str = ""
     fold: int | None = None
 
 
-def trained(questions: Iterable[Question], fold: int | None = None) -> list[Trained]:
+def trained(questions: Iterable[Question], fold: int | None = None) -> list[TrainedQuestion]:
     """The entries of questions that a model is trained on."""
-    return [Trained(q.id, identity(q), q.source, fold) for q in questions]
+    return [TrainedQuestion(q.id, content_hash(q), q.source, fold) for q in questions]
 
 
-def write_trained(adapter: Path, rows: Iterable[Trained]) -> None:
+def write_trained(adapter: Path, rows: Iterable[TrainedQuestion]) -> None:
     """Leave the list in an adapter's folder, where `trained_rows` looks for it."""
     write_json(adapter / TRAINED_ON, [list(row) for row in rows])
 
 
-def trained_rows(reference: ModelReference) -> list[Trained] | None:
+def trained_rows(reference: ModelReference) -> list[TrainedQuestion] | None:
     """What a model was trained on here: nothing for a plain base model, None if not known."""
-    folders = [find(place) for place in (reference.model, reference.adapter) if place]
+    folders = [resolve_path(place) for place in (reference.model, reference.adapter) if place]
     told = [folder / TRAINED_ON for folder in folders if (folder / TRAINED_ON).is_file()]
-    if reference.adapter and not (find(reference.adapter) / TRAINED_ON).is_file():
+    if reference.adapter and not (resolve_path(reference.adapter) / TRAINED_ON).is_file():
         return None
     return [row for path in told for row in _rows(path)]
 
 
-def as_trained(value: Any, place: str) -> list[Trained] | None:
+def as_trained(value: Any, place: str) -> list[TrainedQuestion] | None:
     """The list as JSON holds it; UserError where it is another thing."""
     if value is None:
         return None
     try:
-        return [Trained(*row) for row in value]
+        return [TrainedQuestion(*row) for row in value]
     except TypeError as error:
         raise UserError(f"{place}: trained_on: expected a list of training rows") from error
 
 
-def _rows(path: Path) -> list[Trained]:
+def _rows(path: Path) -> list[TrainedQuestion]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

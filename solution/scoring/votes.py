@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from solution.scoring.engine import Scored, scored_from
-from solution.scoring.parse import Reading
+from solution.scoring.engine import ChoiceScores, normalise
+from solution.scoring.parse import ParsedAnswer
 
 
-def voted(id: str, choices: int, readings: Sequence[Reading]) -> Scored | None:
+def majority_vote(
+    id: str, choices: int, readings: Sequence[ParsedAnswer]
+) -> ChoiceScores | None:
     """The answer that most texts give, the first of several; None where no text gives any.
 
     A choice's probability is its share of the votes with one vote more spread over all choices
@@ -23,4 +25,4 @@ def voted(id: str, choices: int, readings: Sequence[Reading]) -> Scored | None:
     votes = Counter(answers)
     values = [math.log(votes[choice] + 1 / choices) for choice in range(1, choices + 1)]
     best = max(votes, key=lambda answer: (votes[answer], -answers.index(answer)))
-    return replace(scored_from(id, values), answer=best)
+    return replace(normalise(id, values), answer=best)

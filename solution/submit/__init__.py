@@ -1,7 +1,7 @@
 """From probabilities to the CSV that is handed in: write, check, score, mix, remember."""
 
 from solution.submit.ablation import ablate
-from solution.submit.ensemble import Wishes, ensemble
+from solution.submit.ensemble import EnsembleOptions, ensemble
 from solution.submit.history import history
 from solution.submit.predict import predict
 from solution.submit.run import submit_run
@@ -11,7 +11,7 @@ from solution.submit.validate import validate
 from solution.submit.write import write_submission
 
 __all__ = [
-    "Wishes",
+    "EnsembleOptions",
     "ablate",
     "ensemble",
     "history",

@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from solution.base import UserError, aligned, atomic_write, find, note
-from solution.exam import Question, passage_groups, read_exam, read_solution, with_answers
+from solution.core import UserError, aligned, atomic_write, log, resolve_path
+from solution.exam import (
+    Question,
+    near_duplicate_groups,
+    read_answer_key,
+    read_exam,
+    with_answers,
+)
 from solution.explore import clustered_error
 from solution.finetune import WITHOUT_PASSAGES, finetune, read_recipe
 from solution.scoring import read_predictions
@@ -53,7 +59,7 @@ def ablate(
     for arm, parts in ARMS.items():
         runs = []
         for seed in seeds:
-            note(f"ablation: {arm}, seed {seed}")
+            log(f"ablation: {arm}, seed {seed}")
             changes = _changes(arm, {part: sources[part] for part in parts}, passages)
             same = [f"train.max_steps={steps}", "train.epochs=100000", f"data.seed={seed}"]
             place = out / f"{arm}-{seed}"
@@ -70,8 +76,8 @@ def _test(recipe: str, overrides: Sequence[str]) -> Sequence[Question]:
     data = read_recipe(recipe, None, None, overrides).data
     if data.solution is None:
         raise UserError("data.solution: an ablation needs the test's key. Name it with --set.")
-    exam = read_exam(find(data.test))
-    return with_answers(exam, read_solution(find(data.solution))).questions
+    exam = read_exam(resolve_path(data.test))
+    return with_answers(exam, read_answer_key(resolve_path(data.solution))).questions
 
 
 def _changes(arm: str, kowiki: Mapping[str, str], passages: Path) -> list[str]:
@@ -95,7 +101,7 @@ def _table(cells: Sequence[Cell], test: Sequence[Question]) -> str:
     The interval is that of the mean difference over the questions, those on one passage
     together (Miller 2024, arXiv 2411.00640); it says nothing of seeds that were not run.
     """
-    groups = passage_groups(test)
+    groups = near_duplicate_groups(test)
     parts = {"all": list(range(len(test)))}
     for subject in dict.fromkeys(q.subject for q in test if q.subject):
         parts[subject] = [i for i, q in enumerate(test) if q.subject == subject]

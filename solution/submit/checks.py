@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from solution.base import Problems
+from solution.core import ErrorCollector
 from solution.exam import Row, Table
 
 COLUMNS = ("id", "answer")
@@ -14,7 +14,7 @@ EXAMPLES = 3
 
 
 def check_submission(
-    table: Table, choices: Mapping[str, int], problems: Problems
+    table: Table, choices: Mapping[str, int], problems: ErrorCollector
 ) -> dict[str, int]:
     """The answer of every id, in the file's order; all that is wrong is added to `problems`.
 
@@ -27,7 +27,7 @@ def check_submission(
     return _check_answers(table.rows, choices, problems)
 
 
-def _columns_hold(table: Table, choices: Mapping[str, int], problems: Problems) -> bool:
+def _columns_hold(table: Table, choices: Mapping[str, int], problems: ErrorCollector) -> bool:
     if table.columns == COLUMNS:
         return True
     found = ",".join(table.columns)[:100]
@@ -38,7 +38,7 @@ def _columns_hold(table: Table, choices: Mapping[str, int], problems: Problems) 
     return set(COLUMNS) <= set(table.columns)
 
 
-def _check_ids(ids: Sequence[str], expected: Sequence[str], problems: Problems) -> None:
+def _check_ids(ids: Sequence[str], expected: Sequence[str], problems: ErrorCollector) -> None:
     counts, known = Counter(ids), set(expected)
     _tell(problems, "missing id", [id for id in expected if id not in counts])
     _tell(problems, "id the exam does not have", [repr(id) for id in counts if id not in known])
@@ -55,7 +55,7 @@ def _check_ids(ids: Sequence[str], expected: Sequence[str], problems: Problems) 
 
 
 def _check_answers(
-    rows: Sequence[Row], choices: Mapping[str, int], problems: Problems
+    rows: Sequence[Row], choices: Mapping[str, int], problems: ErrorCollector
 ) -> dict[str, int]:
     answers: dict[str, int] = {}
     unreadable, beyond = [], []
@@ -72,7 +72,7 @@ def _check_answers(
     return answers
 
 
-def _tell(problems: Problems, kind: str, examples: Sequence[str]) -> None:
+def _tell(problems: ErrorCollector, kind: str, examples: Sequence[str]) -> None:
     if examples:
         more = "; …" if len(examples) > EXAMPLES else ""
         problems.add(f"{len(examples)} × {kind}: {'; '.join(examples[:EXAMPLES])}{more}")

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solution.base import UserError, aligned, atomic_directory, write_json
-from solution.exam import Exam, passage_groups, read_exam, read_solution
-from solution.scoring import How, Scored, Trained, average, write_predictions
+from solution.core import UserError, aligned, atomic_directory, write_json
+from solution.exam import Exam, near_duplicate_groups, read_answer_key, read_exam
+from solution.scoring import ChoiceScores, How, TrainedQuestion, average, write_predictions
 from solution.submit.history import remember
 from solution.submit.run import SUBMISSIONS, describe
 from solution.submit.score import halves_right
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EnsembleOptions:
     """How to mix: the options of the command."""
 
     how: How = "probabilities"
@@ -43,7 +43,7 @@ def ensemble(
     places: Sequence[Path],
     exam: Path,
     out: Path | None,
-    wishes: Wishes,
+    wishes: EnsembleOptions,
     *,
     solution: Path | None = None,
     note: str = "",
@@ -55,7 +55,7 @@ def ensemble(
     not answer this exam, or where weights were to be learnt on what a model was trained on.
     """
     questions = read_exam(exam)
-    key = read_solution(solution) if solution else None
+    key = read_answer_key(solution) if solution else None
     folder = out or SUBMISSIONS / "ensemble"
     check_folder(folder)
     sources = [read_source(place, questions) for place in places]
@@ -82,15 +82,15 @@ def ensemble(
 
 
 def second_look(
-    mixed: Sequence[Scored], second: Sequence[Scored], below: float
-) -> tuple[list[Scored], int]:
+    mixed: Sequence[ChoiceScores], second: Sequence[ChoiceScores], below: float
+) -> tuple[list[ChoiceScores], int]:
     """The second's row wherever the first's margin is less than `below`, and how often."""
     rows = zip(mixed, second, strict=True)
     chosen = [other if row.margin < below else row for row, other in rows]
     return chosen, sum(row.margin < below for row in mixed)
 
 
-def agreement(tables: Sequence[Sequence[Scored]]) -> list[list[float]]:
+def agreement(tables: Sequence[Sequence[ChoiceScores]]) -> list[list[float]]:
     """For each pair of predictions, the share of questions with the same answer."""
     picks = [[row.answer for row in table] for table in tables]
     return [
@@ -120,7 +120,7 @@ def _check_how(sources: Sequence[Source], how: How) -> None:
 
 
 def _weights(
-    sources: Sequence[Source], places: Sequence[Path], wishes: Wishes
+    sources: Sequence[Source], places: Sequence[Path], wishes: EnsembleOptions
 ) -> tuple[list[float], Gain | None]:
     """The weight of each source, and the gain where there is something to measure it on."""
     given = _given(wishes.weights, len(sources))
@@ -141,9 +141,11 @@ def _weights(
     stacked = stack(tables, wishes.how)
     if given is not None:
         fixed = np.array(given)
-        return given, gain(stacked, answers, passage_groups(train.questions), lambda *_: fixed)
+        return given, gain(
+            stacked, answers, near_duplicate_groups(train.questions), lambda *_: fixed
+        )
     choose = partial(learn if wishes.weights == "learn" else greedy, how=wishes.how)
-    won = gain(stacked, answers, passage_groups(train.questions), choose)
+    won = gain(stacked, answers, near_duplicate_groups(train.questions), choose)
     return [float(weight) for weight in choose(stacked, answers)], won
 
 
@@ -171,9 +173,9 @@ def _held(places: Sequence[Path], told: Sequence[Path], train: Exam) -> list[Sou
     return [out_of_fold(place, train) for place in told or places]
 
 
-def _all_trained(sources: Sequence[Source]) -> list[Trained] | None:
+def _all_trained(sources: Sequence[Source]) -> list[TrainedQuestion] | None:
     """What any of the models read; None where one does not say, so that nobody trusts it."""
-    rows: dict[Trained, None] = {}
+    rows: dict[TrainedQuestion, None] = {}
     for source in sources:
         if source.trained is None:
             return None
@@ -182,7 +184,10 @@ def _all_trained(sources: Sequence[Source]) -> list[Trained] | None:
 
 
 def _facts(
-    sources: Sequence[Source], weights: Sequence[float], wishes: Wishes, won: Gain | None
+    sources: Sequence[Source],
+    weights: Sequence[float],
+    wishes: EnsembleOptions,
+    won: Gain | None,
 ) -> dict[str, Any]:
     members = [
         {"source": str(source.path), "sha256": source.sha256, "weight": weight}
@@ -199,7 +204,9 @@ def _facts(
     }
 
 
-def _table(sources: Sequence[Source], weights: Sequence[float], mixed: list[Scored]) -> str:
+def _table(
+    sources: Sequence[Source], weights: Sequence[float], mixed: list[ChoiceScores]
+) -> str:
     shares = agreement([mixed, *(source.scored for source in sources)])[0][1:]
     rows = [
         (f"{number} {source.name}", f"{weight:.4f}", f"{share:.4f}", str(source.path))

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, aligned, sha256_file
-from solution.base import note as tell
+from solution.core import UserError, aligned, sha256_file
+from solution.core import log as tell
 from solution.submit.shakeup import private_interval
 from solution.submit.write import SUBMISSION
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from solution import __version__
-from solution.base import UserError, atomic_directory
+from solution.core import UserError, atomic_directory
 from solution.exam import load_prompt, read_exam
 from solution.kowiki import Retrieve, retrieval_inputs, with_contexts
 from solution.scoring import (
     Debias,
     ScoreCache,
-    answer_questions,
+    evaluate,
     orders_fault,
     trained_rows,
     write_predictions,
@@ -58,7 +58,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     weights = weights_fingerprint(reference)
     inputs = {"version": __version__, "model": reference.model_dump(), "weights": weights}
     cache = ScoreCache(out.with_name(CACHE), {"inputs": inputs, "dtype": loaded.dtype})
-    scored, facts = answer_questions(
+    scored, facts = evaluate(
         loaded,
         asked,
         template,

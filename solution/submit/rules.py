@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from solution.base import Problems
-from solution.exam import Exam, identity
-from solution.scoring import Trained
+from solution.core import ErrorCollector
+from solution.exam import Exam, content_hash
+from solution.scoring import TrainedQuestion
 from solution.submit.sources import trained_on
 
 # Words of a source that may not be trained on: the college entrance exam and its mocks and
@@ -29,7 +29,7 @@ def check_training(predictions: Path, exam: Exam) -> str:
     rows = trained_on(predictions)
     if rows is None:
         return f"{predictions} does not say what its model was trained on: not checked."
-    problems = Problems(str(predictions))
+    problems = ErrorCollector(str(predictions))
     for fault in rows_of_test(rows, exam) + barred_rows(rows):
         problems.add(fault)
     problems.raise_if_any(
@@ -39,18 +39,20 @@ def check_training(predictions: Path, exam: Exam) -> str:
     return f"Trained on {len(rows)} rows: none of the test, none of a barred source."
 
 
-def rows_of_test(rows: Sequence[Trained], exam: Exam) -> list[str]:
+def rows_of_test(rows: Sequence[TrainedQuestion], exam: Exam) -> list[str]:
     """A line for each training row that is a question of the exam, by its id or its text."""
-    same = {identity(question): question.id for question in exam.questions}
+    same = {content_hash(question): question.id for question in exam.questions}
     ids = {question.id for question in exam.questions}
     found = []
     for row in rows:
-        if row.identity in same or row.id in ids:
-            found.append(f"{row.id}: trained on, and is {same.get(row.identity, row.id)} here")
+        if row.content_hash in same or row.id in ids:
+            found.append(
+                f"{row.id}: trained on, and is {same.get(row.content_hash, row.id)} here"
+            )
     return found
 
 
-def barred_rows(rows: Sequence[Trained]) -> list[str]:
+def barred_rows(rows: Sequence[TrainedQuestion]) -> list[str]:
     """A line for each training row whose source names barred material."""
     return [
         f"{row.id}: trained on, and its source {row.source[:60]!r} is barred"

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from solution.base import UserError, find
-from solution.exam import Exam, Solution, halves, read_exam, read_solution
+from solution.core import UserError, resolve_path
+from solution.exam import AnswerKey, Exam, public_private_split, read_answer_key, read_exam
 from solution.submit.history import remember
 from solution.submit.score import accuracy_table, halves_right
 from solution.submit.validate import PREDICTIONS
@@ -26,9 +26,9 @@ def submit_run(run: Path) -> str:
     from solution.scoring import read_predictions
 
     data = _data_of(run)
-    test = find(data["test"])
+    test = resolve_path(data["test"])
     exam = read_exam(test)
-    solution = read_solution(find(data["solution"])) if data.get("solution") else None
+    solution = read_answer_key(resolve_path(data["solution"])) if data.get("solution") else None
     scored = read_predictions(run / PREDICTIONS)
     folder = SUBMISSIONS / run.resolve().name
     write_submission(scored, exam, folder, solution, run / PREDICTIONS)
@@ -39,10 +39,10 @@ def submit_run(run: Path) -> str:
 
 
 def describe(
-    folder: Path, exam: Exam, answers: dict[str, int], solution: Solution | None = None
+    folder: Path, exam: Exam, answers: dict[str, int], solution: AnswerKey | None = None
 ) -> str:
     """What was written to `folder`, the accuracy where the key is known, the next command."""
-    usage = list((solution.usage if solution else halves(list(answers))).values())
+    usage = list((solution.usage if solution else public_private_split(list(answers))).values())
     lines = [
         f"{folder / SUBMISSION}  {len(answers)} rows",
         f"{folder / PUBLIC}  {usage.count('Public')} rows",

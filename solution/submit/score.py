@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from solution.base import Problems
-from solution.exam import Solution, read_solution, read_table
+from solution.core import ErrorCollector
+from solution.exam import AnswerKey, read_answer_key, read_table
 from solution.submit.checks import check_submission
 
 MOST_CHOICES = 10
@@ -19,8 +19,8 @@ def score(file: Path, solution: Path) -> str:
 
     Raises UserError where the submission does not answer exactly the ids of the solution.
     """
-    problems = Problems(str(file))
-    key = read_solution(solution)
+    problems = ErrorCollector(str(file))
+    key = read_answer_key(solution)
     table = read_table(file, problems)
     # The key does not say how many choices a row has; `validate` with the exam does.
     answers = check_submission(table, dict.fromkeys(key.answers, MOST_CHOICES), problems)
@@ -28,7 +28,7 @@ def score(file: Path, solution: Path) -> str:
     return accuracy_table(answers, key)
 
 
-def accuracy_table(answers: Mapping[str, int], key: Solution) -> str:
+def accuracy_table(answers: Mapping[str, int], key: AnswerKey) -> str:
     """The table of `score` for answers to every id of the key."""
     lines = [f"{'half':<8}{'right':>7}{'rows':>7}{'accuracy':>10}   95 % interval"]
     for half in ("Public", "Private", "all"):
@@ -42,7 +42,7 @@ def accuracy_table(answers: Mapping[str, int], key: Solution) -> str:
     return "\n".join(lines)
 
 
-def halves_right(answers: Mapping[str, int], key: Solution) -> dict[str, tuple[int, int]]:
+def halves_right(answers: Mapping[str, int], key: AnswerKey) -> dict[str, tuple[int, int]]:
     """Right answers and rows of `public` and `private`, of halves that have rows."""
     counts = {}
     for half in ("Public", "Private"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solution.base import UserError
+from solution.core import UserError
 
 LEVEL = 0.95
 ROWS = 434

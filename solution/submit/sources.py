@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from solution.base import Problems, UserError, sha256_file
-from solution.exam import Exam, Question, identity
+from solution.core import ErrorCollector, UserError, sha256_file
+from solution.exam import Exam, Question, content_hash
 from solution.scoring import (
-    Scored,
-    Trained,
+    ChoiceScores,
+    TrainedQuestion,
     as_trained,
     read_predictions,
     read_produced_by,
@@ -27,8 +27,8 @@ class Source:
 
     path: Path
     sha256: str
-    scored: list[Scored]
-    trained: list[Trained] | None
+    scored: list[ChoiceScores]
+    trained: list[TrainedQuestion] | None
     """What its model read; None where that is not known, as of a plain CSV."""
     votes: bool
     """A plain CSV: chosen answers without probabilities."""
@@ -60,7 +60,7 @@ def read_source(place: Path, exam: Exam) -> Source:
     return Source(path, sha256_file(path), scored, trained_on(path), votes=False)
 
 
-def trained_on(path: Path) -> list[Trained] | None:
+def trained_on(path: Path) -> list[TrainedQuestion] | None:
     """What a predictions file says its models read; None where it says nothing."""
     return as_trained(read_produced_by(path).get("trained_on"), str(path))
 
@@ -84,7 +84,7 @@ def out_of_fold(place: Path, exam: Exam) -> Source:
         )
     seen = in_fold(source.trained, exam.questions)
     if seen:
-        problems = Problems(str(path))
+        problems = ErrorCollector(str(path))
         for id in seen:
             problems.add(f"{id}: in-fold: the model that answered it was trained on it")
         problems.raise_if_any(
@@ -94,7 +94,7 @@ def out_of_fold(place: Path, exam: Exam) -> Source:
     return source
 
 
-def in_fold(rows: Sequence[Trained], questions: Sequence[Question]) -> list[str]:
+def in_fold(rows: Sequence[TrainedQuestion], questions: Sequence[Question]) -> list[str]:
     """The ids of questions that the model which answered them was trained on.
 
     A row known to one fold alone was left out by the model that answered it; the same question
@@ -102,19 +102,19 @@ def in_fold(rows: Sequence[Trained], questions: Sequence[Question]) -> list[str]
     """
     folds: defaultdict[str, set[int | None]] = defaultdict(set)
     for row in rows:
-        folds[row.identity].add(row.fold)
+        folds[row.content_hash].add(row.fold)
         folds[f"id {row.id}"].add(row.fold)
     found = []
     for question in questions:
-        known = folds.get(identity(question), set()) | folds.get(f"id {question.id}", set())
+        known = folds.get(content_hash(question), set()) | folds.get(f"id {question.id}", set())
         if None in known or len(known) > 1:
             found.append(question.id)
     return found
 
 
-def in_order(by_id: dict[str, Scored], exam: Exam, path: Path) -> list[Scored]:
+def in_order(by_id: dict[str, ChoiceScores], exam: Exam, path: Path) -> list[ChoiceScores]:
     """The exam's rows; UserError where one is missing or has another number of choices."""
-    problems = Problems(str(path))
+    problems = ErrorCollector(str(path))
     for question in exam.questions:
         row = by_id.get(question.id)
         if row is None:
@@ -128,6 +128,8 @@ def in_order(by_id: dict[str, Scored], exam: Exam, path: Path) -> list[Scored]:
     return [by_id[question.id] for question in exam.questions]
 
 
-def _vote(question: Question, answer: int) -> Scored:
+def _vote(question: Question, answer: int) -> ChoiceScores:
     share = tuple(float(n == answer) for n in range(1, len(question.choices) + 1))
-    return Scored(question.id, tuple(0.0 if s else -1e9 for s in share), share, answer, 1.0)
+    return ChoiceScores(
+        question.id, tuple(0.0 if s else -1e9 for s in share), share, answer, 1.0
+    )

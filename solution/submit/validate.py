@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from solution.base import Problems, UserError
-from solution.exam import Exam, halves, read_exam, read_table
+from solution.core import ErrorCollector, UserError
+from solution.exam import Exam, public_private_split, read_exam, read_table
 from solution.submit.checks import check_submission
 
 PREDICTIONS = "predictions.parquet"
@@ -24,7 +24,7 @@ def validate(file: Path, exam: Path, run: Path | None = None) -> str:
     questions = read_exam(exam)
     answers, marked = read_submission(file, questions)
     rules = _rules(file, answers, questions, run)
-    half = Counter(halves(list(answers)).values())
+    half = Counter(public_private_split(list(answers)).values())
     picked = ", ".join(
         f"{answer}: {n}" for answer, n in sorted(Counter(answers.values()).items())
     )
@@ -59,7 +59,7 @@ def read_submission(file: Path, exam: Exam) -> tuple[dict[str, int], bool]:
 
     Raises UserError with everything that is wrong with the file.
     """
-    problems = Problems(str(file))
+    problems = ErrorCollector(str(file))
     table = read_table(file, problems)
     if table.encoding == "cp949":
         problems.add(CP949)

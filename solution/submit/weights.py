@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.explore import clustered_error
-from solution.scoring import How, Scored
+from solution.scoring import ChoiceScores, How
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Gain(NamedTuple):
         return self.ensemble - self.best
 
 
-def stack(tables: Sequence[Sequence[Scored]], how: How) -> Array:
+def stack(tables: Sequence[Sequence[ChoiceScores]], how: How) -> Array:
     """Shape (questions, most choices, tables): shares, or their logarithms; padded with nan."""
     import numpy as np
 

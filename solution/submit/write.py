@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solution.base import Problems, UserError, atomic_directory
-from solution.exam import Exam, Solution, halves
+from solution.core import ErrorCollector, UserError, atomic_directory
+from solution.exam import AnswerKey, Exam, public_private_split
 from solution.submit.validate import PREDICTIONS, read_submission
 
 if TYPE_CHECKING:
-    from solution.scoring import Scored
+    from solution.scoring import ChoiceScores
 
 SUBMISSION, PUBLIC, PRIVATE = "submission.csv", "public.csv", "private.csv"
 ENSEMBLE = "ensemble.json"
@@ -21,10 +21,10 @@ OURS = {SUBMISSION, PUBLIC, PRIVATE, PREDICTIONS, ENSEMBLE}
 
 
 def write_submission(
-    scored: Sequence[Scored],
+    scored: Sequence[ChoiceScores],
     exam: Exam,
     folder: Path,
-    solution: Solution | None = None,
+    solution: AnswerKey | None = None,
     predictions: Path | None = None,
 ) -> None:
     """Write submission.csv, public.csv and private.csv into `folder`, which appears whole.
@@ -33,8 +33,8 @@ def write_submission(
     was trained on.
 
     Rows stand in the exam's order; the halves come from the solution's Usage, else from
-    `halves` with seed 0. Raises UserError where the predictions are not those of this exam, or
-    where `folder` holds other things than a submission.
+    `public_private_split` with seed 0. Raises UserError where the predictions are not those
+    of this exam, or where `folder` holds other things than a submission.
     """
     check_folder(folder)
     with atomic_directory(folder) as work:
@@ -44,14 +44,14 @@ def write_submission(
 
 
 def fill_folder(
-    work: Path, scored: Sequence[Scored], exam: Exam, solution: Solution | None = None
+    work: Path, scored: Sequence[ChoiceScores], exam: Exam, solution: AnswerKey | None = None
 ) -> None:
     """Write the three files into the existing folder `work` and read the submission back.
 
     Raises UserError where the predictions are not those of this exam.
     """
     answers = _in_order(scored, exam)
-    usage = halves(list(answers)) if solution is None else solution.usage
+    usage = public_private_split(list(answers)) if solution is None else solution.usage
     _write(work / SUBMISSION, answers.items())
     for name, half in ((PUBLIC, "Public"), (PRIVATE, "Private")):
         _write(work / name, ((id, a) for id, a in answers.items() if usage[id] == half))
@@ -72,10 +72,10 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _in_order(scored: Sequence[Scored], exam: Exam) -> dict[str, int]:
+def _in_order(scored: Sequence[ChoiceScores], exam: Exam) -> dict[str, int]:
     answers = {row.id: row.answer for row in scored}
     expected = [question.id for question in exam.questions]
-    problems = Problems(str(exam.path))
+    problems = ErrorCollector(str(exam.path))
     if len(answers) != len(scored):
         problems.add(f"{len(scored) - len(answers)} predictions have an id that came before")
     for id in expected:

@@ -7,8 +7,8 @@ import pytest
 
 from solution.ask.orders import Answered, answer_turned, as_question, turned
 from solution.ask.page import answered_by, ask, build, settings, table, typed_of, verdict
-from solution.base import UserError
 from solution.cli import main
+from solution.core import UserError
 from solution.exam import Question, load_prompt, read_exam
 from solution.kowiki import Retrieve, with_contexts
 from solution.kowiki import build as build_wiki

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 
 from solution.embedded.exam import KOREAN, SOCIAL, write_exams
 from solution.embedded.facts import RELATIONS, SUBJECTS, VALUES, Fact
-from solution.exam import read_exam, read_solution, with_answers
+from solution.exam import read_answer_key, read_exam, with_answers
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def train(made):
 @pytest.fixture(scope="module")
 def test(made):
     return with_answers(
-        read_exam(made / "test.csv"), read_solution(made / "solution.csv")
+        read_exam(made / "test.csv"), read_answer_key(made / "solution.csv")
     ).questions
 
 

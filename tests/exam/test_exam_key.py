@@ -6,16 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import (
+    AnswerKey,
     Exam,
     Question,
-    Solution,
-    halves,
+    public_private_split,
+    read_answer_key,
     read_exam,
-    read_solution,
     with_answers,
-    write_solution,
+    write_answer_key,
 )
 
 
@@ -27,13 +27,13 @@ def exam(*answers, choices=("가", "나", "다", "라")):
 
 
 def key(**answers):
-    return Solution(answers, dict.fromkeys(answers, "Public"))
+    return AnswerKey(answers, dict.fromkeys(answers, "Public"))
 
 
 def test_a_solution_comes_back_equal_from_its_file(tmp_path):
-    solution = Solution({"b": 3, "a": 1}, {"b": "Private", "a": "Public"})
-    write_solution(tmp_path / "s.csv", solution)
-    assert read_solution(tmp_path / "s.csv") == solution
+    solution = AnswerKey({"b": 3, "a": 1}, {"b": "Private", "a": "Public"})
+    write_answer_key(tmp_path / "s.csv", solution)
+    assert read_answer_key(tmp_path / "s.csv") == solution
     assert (tmp_path / "s.csv").read_text() == "id,answer,Usage\nb,3,Private\na,1,Public\n"
 
 
@@ -55,7 +55,7 @@ def test_a_malformed_solution_is_refused(tmp_path, text, said):
     path = tmp_path / "s.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=said) as caught:
-        read_solution(path)
+        read_answer_key(path)
     assert str(caught.value).startswith(str(path))
 
 
@@ -63,7 +63,7 @@ def test_a_solution_in_cp949_is_refused_by_name(tmp_path):
     path = tmp_path / "s.csv"
     path.write_bytes("id,answer,Usage\n가,1,Public\n".encode("cp949"))
     with pytest.raises(UserError, match="CP949"):
-        read_solution(path)
+        read_answer_key(path)
 
 
 def test_answers_are_filled_in_from_the_key():
@@ -91,20 +91,20 @@ IDS = st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=40)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(IDS, st.integers(0, 5), st.randoms())
 def test_halves_have_their_sizes_and_do_not_depend_on_order(ids, seed, random):
-    usage = halves(ids, seed)
+    usage = public_private_split(ids, seed)
     assert list(usage) == ids
     assert list(usage.values()).count("Public") == len(ids) // 2
     assert set(usage.values()) <= {"Public", "Private"}
     random.shuffle(ids)
-    assert halves(ids, seed) == usage
+    assert public_private_split(ids, seed) == usage
 
 
 def test_halves_are_the_same_on_every_machine():
-    usage = halves([f"q{n}" for n in range(8)])
+    usage = public_private_split([f"q{n}" for n in range(8)])
     assert [id for id, half in usage.items() if half == "Public"] == ["q0", "q4", "q5", "q6"]
 
 
 def test_the_real_test_file_has_halves_of_434_and_435(shared_data):
     questions = read_exam(shared_data / "competition" / "test.csv").questions
-    usage = list(halves([question.id for question in questions]).values())
+    usage = list(public_private_split([question.id for question in questions]).values())
     assert (usage.count("Public"), usage.count("Private")) == (434, 435)

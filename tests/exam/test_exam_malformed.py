@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from solution.base import UserError
 from solution.cli import main
+from solution.core import UserError
 from solution.exam import read_exam
 
 HEAD = "id,paragraph,problems,question_plus\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Question, load_prompt, read_exam
 
 QUESTION = Question(

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import (
     Exam,
     Overlap,
     Question,
+    near_duplicate_groups,
     overlaps,
-    passage_groups,
     read_exam,
     split_validation,
 )
@@ -30,7 +30,7 @@ def ask(paragraph, id="q", choices=4, answer=1):
 
 
 def groups(*paragraphs):
-    return passage_groups([ask(paragraph) for paragraph in paragraphs])
+    return near_duplicate_groups([ask(paragraph) for paragraph in paragraphs])
 
 
 def test_equal_and_nearly_equal_paragraphs_share_a_group():
@@ -54,7 +54,7 @@ def test_blank_paragraphs_are_each_their_own_group():
 
 
 def test_no_questions_have_no_groups():
-    assert passage_groups([]) == []
+    assert near_duplicate_groups([]) == []
 
 
 def longest_common(a, b):
@@ -136,7 +136,7 @@ def test_a_passage_never_stands_on_both_sides(rows, fraction, seed):
     assert train == sorted(train)
     assert train
     assert validation
-    found = passage_groups(questions)
+    found = near_duplicate_groups(questions)
     assert not {found[i] for i in train} & {found[i] for i in validation}
     assert split_validation(questions, fraction, seed) == (train, validation)
 
@@ -174,7 +174,7 @@ def test_the_real_train_file_is_split_by_passage(shared_data):
     questions = read_exam(shared_data / "competition" / "train.csv", answers=True).questions
     train, validation = split_validation(questions, 0.1, 0)
     assert abs(len(validation) - 203) <= 5
-    found = passage_groups(questions)
+    found = near_duplicate_groups(questions)
     assert not {found[i] for i in train} & {found[i] for i in validation}
 
 

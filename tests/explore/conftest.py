@@ -15,7 +15,13 @@ import pytest
 import yaml
 
 from solution.cli import main
-from solution.exam import Question, Solution, halves, write_exam, write_solution
+from solution.exam import (
+    AnswerKey,
+    Question,
+    public_private_split,
+    write_answer_key,
+    write_exam,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAT = (
@@ -135,7 +141,9 @@ def world(tmp_path_factory) -> World:
     made = World(tmp_path_factory.mktemp("world"))
     write_exam(made.folder / "exam.csv", made.questions)
     answers = {question.id: question.answer for question in made.questions}
-    write_solution(made.folder / "key.csv", Solution(answers, halves(list(answers), 3)))
+    write_answer_key(
+        made.folder / "key.csv", AnswerKey(answers, public_private_split(list(answers), 3))
+    )
     (made.folder / "short.yaml").write_text(yaml.safe_dump(PROMPT))
     tokenizer = byte_tokenizer()
     for seed, name in enumerate(("a", "b")):

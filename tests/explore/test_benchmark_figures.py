@@ -4,16 +4,18 @@ import random
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.explore.benchmarks.figures import figures, macro_f1_interval
 from solution.explore.benchmarks.published import read_published, slips
 from solution.explore.benchmarks.suite import load_benchmarks
 from solution.explore.statistics import macro_f1
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 
 def answered(answers, probability=(0.75, 0.25)):
-    return [Scored(f"r{i}", (0.0, 0.0), probability, a, 0.5) for i, a in enumerate(answers)]
+    return [
+        ChoiceScores(f"r{i}", (0.0, 0.0), probability, a, 0.5) for i, a in enumerate(answers)
+    ]
 
 
 def key(answers, **more):

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import yaml
 
-from solution.base import open_run
+from solution.core import open_run
 from solution.exam import load_prompt, write_exam
 from solution.explore import worker
 from solution.explore.job import Job, without_answers

@@ -12,9 +12,9 @@ from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import worker
 from solution.explore.job import Job, without_answers
 from solution.models import ModelReference, load
-from solution.scoring import Generation, encode, read_predictions, score
+from solution.scoring import GenerationConfig, encode, read_predictions, score
 
-HOW, COUNT = Generation(max_new_tokens=6), 40
+HOW, COUNT = GenerationConfig(max_new_tokens=6), 40
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +208,6 @@ def test_faulty_options_are_named(changes, parts, tmp_path, monkeypatch, capsys)
 
 
 def test_a_budget_beyond_the_models_length_is_named(embedded, tmp_path):
-    model, long = embedded / "models" / "tiny-s", Generation(max_new_tokens=8100)
+    model, long = embedded / "models" / "tiny-s", GenerationConfig(max_new_tokens=8100)
     job = a_job(embedded, model, tmp_path / "out" / "tiny", long, count=2)
     assert "max_new_tokens: 8100 leaves no room" in attempt(job)

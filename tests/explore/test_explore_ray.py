@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from solution.base import UserError
 from solution.cli import main
+from solution.core import UserError
 from solution.explore.cluster import resources
 from solution.models import ModelReference
 

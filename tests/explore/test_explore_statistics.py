@@ -22,7 +22,7 @@ from solution.explore.statistics import (
     positions,
     two_shares,
 )
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 
 def test_error_with_one_question_a_group_is_the_usual_one():
@@ -139,7 +139,7 @@ def test_order_effect_counts_changes_and_places_over_all_orders():
     questions = [Question(f"q{i}", "", "?", ("물", "불", "흙"), 1) for i in range(3)]
 
     def answered(id, *by_order):
-        return Scored(id, (0.0,) * 3, (1 / 3,) * 3, 1, 0.0, by_order)
+        return ChoiceScores(id, (0.0,) * 3, (1 / 3,) * 3, 1, 0.0, by_order)
 
     # rotations 123, 231, 312: always choice 1; always what stands first; asked once only
     scored = [answered("q0", 1, 1, 1), answered("q1", 1, 2, 3), answered("q2")]

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from solution.base import UserError, aligned, width
 from solution.cli import main
+from solution.core import UserError, aligned, width
 from solution.explore import explore
 from solution.explore.suite import load_suite
 

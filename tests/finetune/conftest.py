@@ -13,7 +13,13 @@ import pytest
 import yaml
 from tiny import save_tiny
 
-from solution.exam import Question, Solution, halves, write_exam, write_solution
+from solution.exam import (
+    AnswerKey,
+    Question,
+    public_private_split,
+    write_answer_key,
+    write_exam,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["산", "강", "바다", "나무", "구름", "돌다리", "편지", "등대"]
@@ -74,7 +80,9 @@ class World:
         test = make_questions(24, "test", seed=2)
         write_exam(folder / "test.csv", [replace(q, answer=None) for q in test])
         answers = {q.id: 2 for q in test}
-        write_solution(folder / "solution.csv", Solution(answers, halves(list(answers))))
+        write_answer_key(
+            folder / "solution.csv", AnswerKey(answers, public_private_split(list(answers)))
+        )
 
     def copy(self, folder: Path) -> "World":
         """The same inputs elsewhere, without any run."""

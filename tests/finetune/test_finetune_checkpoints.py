@@ -178,7 +178,7 @@ def test_a_step_is_logged_with_its_cost_and_the_norm_of_each_group(trainer):
 
 
 def test_a_loss_that_is_no_number_names_the_rows(trainer):
-    from solution.base import UserError
+    from solution.core import UserError
 
     head = trainer.model.get_base_model().get_input_embeddings()
     head.weight.data[41] = float("nan")  # only in the rows of the second step

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from solution.base import UserError, load_config, shipped
 from solution.cli import main
+from solution.core import UserError, load_config, resolve_config
 from solution.exam import Exam, Question
 from solution.finetune.datacard import card_section, data_card, lengths
 from solution.finetune.material import Material
@@ -89,12 +89,12 @@ def test_auto_takes_the_longest_rows_that_fit_up_to_the_models_own(tmp_path, mon
 )
 def test_recipes_that_contradict_themselves_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
-        load_config(shipped("recipes", "tiny/colam-13b"), Recipe, changes)
+        load_config(resolve_config("recipes", "tiny/colam-13b"), Recipe, changes)
 
 
 def test_an_overlay_changes_what_it_names_and_keeps_the_rest(tmp_path):
     below = tmp_path / "below.yaml"
-    below.write_text(shipped("recipes", "colam-13b").read_text(encoding="utf-8"))
+    below.write_text(resolve_config("recipes", "colam-13b").read_text(encoding="utf-8"))
     above = tmp_path / "above.yaml"
     above.write_text("extends: below.yaml\ntrain:\n  epochs: 7\n")
     old, new = (load_config(path, Recipe) for path in (below, above))

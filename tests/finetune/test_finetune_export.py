@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import load_prompt, read_exam
 from solution.finetune import gguf, merge, push
 from solution.models import ModelReference, load, make_tiny
-from solution.scoring import answer_questions
+from solution.scoring import evaluate
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def run(tmp_path):
 
 def answers(reference, embedded):
     questions = read_exam(embedded / "test.csv").questions[:12]
-    scored, _ = answer_questions(load(reference), questions, load_prompt("embedded"))
+    scored, _ = evaluate(load(reference), questions, load_prompt("embedded"))
     return [one.log_likelihood for one in scored]
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from solution.cli import main
-from solution.exam import identity, passage_groups, read_exam, split_folds
+from solution.exam import content_hash, near_duplicate_groups, read_exam, split_folds
 from solution.finetune.folds import merge_adapters
 from solution.scoring import read_predictions, read_produced_by
 
@@ -35,7 +35,7 @@ def test_every_training_row_is_answered_by_the_adapter_that_did_not_see_it(folde
         answered = {
             s.id: s for s in read_predictions(folded.place / f"fold-{number}/held.parquet")
         }
-        assert set(answered) == {q.id for q in train if fold[identity(q)] == number}
+        assert set(answered) == {q.id for q in train if fold[content_hash(q)] == number}
         assert all(one == answered[one.id] for one in held if one.id in answered)
 
 
@@ -82,7 +82,7 @@ def test_folds_keep_passages_whole_and_their_sizes_alike(shared_data):
     questions = read_exam(shared_data / "competition" / "train.csv", answers=True).questions[
         :600
     ]
-    folds, groups = split_folds(questions, 5, 0), passage_groups(questions)
+    folds, groups = split_folds(questions, 5, 0), near_duplicate_groups(questions)
     assert folds == split_folds(questions, 5, 0)
     assert len(set(zip(groups, folds, strict=True))) == len(set(groups))
     assert all(abs(folds.count(fold) - 120) < 15 for fold in range(5))

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from tiny import tiny_tokenizer
 
-from solution.base import UserError, load_config, shipped
+from solution.core import UserError, load_config, resolve_config
 from solution.exam import Exam, Question
 from solution.finetune import instructions
 from solution.finetune.instruction_files import raw_rows
@@ -56,7 +56,7 @@ def write(path, rows):
 
 
 def template(name):
-    return load_config(shipped("templates", name), InstructionTemplate)
+    return load_config(resolve_config("templates", name), InstructionTemplate)
 
 
 def alpaca(number, prefix=""):

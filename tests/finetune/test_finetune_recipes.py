@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from solution.base import find, load_config
+from solution.core import load_config, resolve_path
 from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import candidates, explore, worker
 from solution.finetune.material import read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.recipe import RATES, Recipe, read_recipe
 from solution.models import load
-from solution.scoring import answer_questions, encode, score_ids
+from solution.scoring import encode, evaluate, score_model
 
 RECIPES = Path(__file__).resolve().parents[2] / "solution" / "recipes"
 STUDIES = sorted(
@@ -42,7 +42,7 @@ def train(name, changes, folder, monkeypatch):
     recipe = read_recipe(f"tiny/{name}", None, None, changes)
     prompt = load_prompt(recipe.prompt)
     material = read_material(recipe.data)
-    some = read_exam(find("data/embedded/train.csv"), answers=True).questions[:6]
+    some = read_exam(resolve_path("data/embedded/train.csv"), answers=True).questions[:6]
     live = []
     keep = trainer.make_trainer
 
@@ -54,7 +54,7 @@ def train(name, changes, folder, monkeypatch):
             learn(**options)
             model.eval()
             held = encode(some, prompt, tokenizer, 512)
-            live.extend(score_ids(model, held, 4096))
+            live.extend(score_model(model, held, 4096))
 
         made.train = learnt
         return made
@@ -101,7 +101,7 @@ def test_a_tiny_recipe_trains_saves_reloads_and_is_ranked(case, tmp_path, monkey
     assert facts["training_minutes"] == pytest.approx(facts["training_seconds"] / 60, abs=0.01)
     tuned = tuned_reference(recipe, adapter)
     loaded = load(tuned)
-    scored, _ = answer_questions(loaded, some, prompt)
+    scored, _ = evaluate(loaded, some, prompt)
     for ours, theirs in zip(scored, live, strict=True):
         assert ours.log_likelihood == pytest.approx(theirs.log_likelihood, abs=2e-4)
     row = ranked(tuned, recipe.prompt, some, tmp_path, monkeypatch)["tuned"]
@@ -147,4 +147,4 @@ def test_ia3_learns_ten_to_fifty_times_as_fast_as_lora():
 def test_the_embedded_instruction_sets_are_where_the_recipes_look():
     for path in (RECIPES / "tiny").glob("*.yaml"):
         recipe = load_config(path, Recipe)
-        assert all(find(told.source).is_file() for told in recipe.data.instructions)
+        assert all(resolve_path(told.source).is_file() for told in recipe.data.instructions)

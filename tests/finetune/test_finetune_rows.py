@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tiny import tiny_tokenizer
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Question, load_prompt, read_exam, write_exam
 from solution.finetune.data import NOT_SUPERVISED, build_rows, draw, effective_batch
 from solution.finetune.material import read_material

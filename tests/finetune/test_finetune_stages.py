@@ -6,7 +6,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.finetune.data import supervised
 from solution.finetune.recipe import Recipe
 from solution.finetune.staging import stage_recipe

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.finetune.picture import training_picture
 from solution.finetune.recipe import read_recipe
 

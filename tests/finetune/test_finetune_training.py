@@ -11,7 +11,7 @@ import pytest
 
 from solution.exam import load_prompt, read_exam, split_validation
 from solution.models import ModelReference, load
-from solution.scoring import answer_questions, read_predictions
+from solution.scoring import evaluate, read_predictions
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -60,7 +60,7 @@ def test_the_table_shows_what_the_tuning_gained(finished):
 def test_accuracy_in_training_is_that_of_the_offline_scorer(finished, offline):
     training = finished.world.metrics()["training"]
     best = next(v for v in training["validation"] if v["step"] == training["best_step"])
-    scored, _ = answer_questions(offline.loaded, offline.held, offline.prompt)
+    scored, _ = evaluate(offline.loaded, offline.held, offline.prompt)
     accuracy = sum(one.answer == 2 for one in scored) / len(scored)
     loss = -sum(one.log_likelihood[1] for one in scored) / len(scored)
     assert accuracy == best["accuracy"] == finished.world.metrics()["after"]["validation"]
@@ -69,7 +69,7 @@ def test_accuracy_in_training_is_that_of_the_offline_scorer(finished, offline):
 
 def test_the_adapter_reloads_to_the_same_predictions(finished, offline):
     test = read_exam(finished.world.folder / "test.csv").questions
-    scored, _ = answer_questions(offline.loaded, test, offline.prompt)
+    scored, _ = evaluate(offline.loaded, test, offline.prompt)
     predictions = read_predictions(finished.run / "predictions.parquet")
     assert [p.id for p in predictions] == [q.id for q in test]
     for ours, theirs in zip(scored, predictions, strict=True):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 from tiny import tiny_tokenizer
 
-from solution.base import UserError, find
+from solution.core import UserError, resolve_path
 from solution.exam import read_exam
 from solution.finetune.instructions import read_instructions
 from solution.finetune.protect import KEPT, Lost, check_kept, hidden, restored
@@ -129,7 +129,7 @@ def test_deepl_translates_every_word_keeps_every_number_and_recipes_read_it(
             assert not WORD.search(row[key]) and row[key].count("말") == len(WORD.findall(was))
             assert Counter(KEPT.findall(row[key])) == Counter(KEPT.findall(was))
             assert row[key].count("\n") == was.count("\n") and ("&" in was) == ("&" in row[key])
-    test = read_exam(find("data/embedded/test.csv"))
+    test = read_exam(resolve_path("data/embedded/test.csv"))
     plan = Instructions(source=str(tmp_path / "run" / "rows.jsonl"), template="cot-ko")
     learnt = read_instructions([plan], test, 0).rows
     assert len(learnt) == len({row["source"] for row in rows}) == 9  # names became one word

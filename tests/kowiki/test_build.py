@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.kowiki import (
     build,
     open_index,

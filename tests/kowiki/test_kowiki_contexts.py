@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Question, load_prompt, read_exam
 from solution.kowiki import (
     Gate,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from solution.base import map_here
+from solution.core import map_here
 from solution.kowiki import Passage
 from solution.kowiki.boxes import LABELS, boxes, orders
 from solution.kowiki.draft import changed, is_closed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import read_exam, write_exam
 from solution.kowiki import build, questions, read_passages
 from solution.kowiki.generate import generate

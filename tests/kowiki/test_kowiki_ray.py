@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.kowiki import build, material, questions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from solution.base import UserError
 from solution.cli import main
+from solution.core import UserError
 from solution.kowiki import build, open_index
 from solution.kowiki.rerank import rerank
 

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from solution.base import UserError
-from solution.base.config import PACKAGE
+from solution.core import UserError
+from solution.core.config import PACKAGE
 from solution.exam import load_prompt, read_exam
 from solution.kowiki import Judge, asking, build, questions, read_passages
 from solution.kowiki.asking import read_teacher

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from solution.models import Card, Hardware, doctor
+from solution.models import Gpu, Hardware, doctor
 from solution.models.doctor import (
     Build,
     Driver,
@@ -31,7 +31,7 @@ A100 = Driver("NVIDIA A100", (8, 0), "550.54.15")
 
 
 def with_card(driver: Driver, free: int) -> Hardware:
-    return replace(NONE, cards=(Card(driver.card, driver.capability, 32 * GIB, free * GIB),))
+    return replace(NONE, cards=(Gpu(driver.card, driver.capability, 32 * GIB, free * GIB),))
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 import pytest
 
-from solution.base import UserError
-from solution.models import Card, Hardware, detect, pick_dtype
+from solution.core import UserError
+from solution.models import Gpu, Hardware, detect, pick_dtype
 from solution.models.hardware import _processor
 
 GIB = 2**30
 
 
 def machine(*capabilities: tuple[int, int], flags: tuple[str, ...] = ()) -> Hardware:
-    cards = tuple(Card(f"card {c}", c, 32 * GIB, 31 * GIB) for c in capabilities)
+    cards = tuple(Gpu(f"card {c}", c, 32 * GIB, 31 * GIB) for c in capabilities)
     return Hardware(cards, "a processor", frozenset(flags), 2, 8 * GIB, 7 * GIB)
 
 

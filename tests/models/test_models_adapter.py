@@ -6,7 +6,7 @@ import shutil
 import pytest
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models import ModelReference, load, weights_fingerprint
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from tiny import CHANGES, save_tiny, tiny_model, tiny_tokenizer
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models import ModelReference, load, load_tokenizer, weights_fingerprint
 from solution.models import loading as loading_module
 from solution.models.hardware import detect

@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models import (
     GIB,
+    FinetuneSpec,
     ModelReference,
-    Tuning,
     plan_memory,
-    read_geometry,
+    read_shape,
     render,
     trainable_parameters,
 )
 from solution.models.plan import kept_a_token
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-QWEN32 = Tuning(2048, targets=LINEAR, quantization="4bit", optimizer="adamw_8bit")
+QWEN32 = FinetuneSpec(2048, targets=LINEAR, quantization="4bit", optimizer="adamw_8bit")
 SHAPE = {
     "vocab_size": 64,
     "hidden_size": 64,
@@ -36,12 +36,12 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def qwen32():
-    return read_geometry(ModelReference(model="unsloth/Qwen2.5-32B-Instruct-bnb-4bit"))
+    return read_shape(ModelReference(model="unsloth/Qwen2.5-32B-Instruct-bnb-4bit"))
 
 
 @pytest.fixture(scope="module")
 def polyglot():
-    return read_geometry(ModelReference(model="EleutherAI/polyglot-ko-5.8b"))
+    return read_shape(ModelReference(model="EleutherAI/polyglot-ko-5.8b"))
 
 
 def amount(plan, item):
@@ -50,9 +50,9 @@ def amount(plan, item):
 
 
 def test_polyglot_has_the_studies_trainable_parameters(polyglot):
-    lora = Tuning(1024, rank=8, targets=("query_key_value",))
+    lora = FinetuneSpec(1024, rank=8, targets=("query_key_value",))
     both = ("query_key_value", "dense_4h_to_h")
-    ia3 = Tuning(1024, method="ia3", targets=both, feedforward=("dense_4h_to_h",))
+    ia3 = FinetuneSpec(1024, method="ia3", targets=both, feedforward=("dense_4h_to_h",))
     assert trainable_parameters(polyglot, lora) == 3_670_016
     assert trainable_parameters(polyglot, ia3) == 802_816
 
@@ -87,9 +87,9 @@ def test_the_32b_model_fits_a_v100_at_2048_tokens_as_its_users_measured(qwen32):
 
 
 def test_the_32b_model_at_rank_64_takes_what_another_peer_measured(qwen32):
-    wide = Tuning(4096, batch=2, rank=64, targets=LINEAR, quantization="4bit")
+    wide = FinetuneSpec(4096, batch=2, rank=64, targets=LINEAR, quantization="4bit")
     wide = plan_memory(qwen32, wide, 31.7 * GIB)
-    small = Tuning(
+    small = FinetuneSpec(
         4096, 2, rank=64, targets=LINEAR, quantization="4bit", optimizer="adamw_8bit"
     )
     small = plan_memory(qwen32, small, 31.7 * GIB)
@@ -140,7 +140,7 @@ def test_what_autograd_keeps_of_a_layer_is_what_the_plan_says(architecture, tmp_
 
     path = tmp_path / "config.json"
     path.write_text(json.dumps(SHAPES[architecture] | {"model_type": architecture}))
-    geometry = read_geometry(ModelReference(model=str(path)))
+    geometry = read_shape(ModelReference(model=str(path)))
     kept = {}
     tokens = 256
     for layers in (1, 3):
@@ -165,7 +165,7 @@ def test_what_autograd_keeps_of_a_layer_is_what_the_plan_says(architecture, tmp_
 
 
 def test_full_tuning_counts_every_weight_in_float32(polyglot):
-    plan = plan_memory(polyglot, Tuning(512, method="full"), 32 * GIB)
+    plan = plan_memory(polyglot, FinetuneSpec(512, method="full"), 32 * GIB)
     count = trainable_parameters(polyglot, plan.tuning)
     assert amount(plan, "matrices") + amount(plan, "embedding") == 4 * count
     assert amount(plan, "adamw_torch") == 8 * count
@@ -174,11 +174,11 @@ def test_full_tuning_counts_every_weight_in_float32(polyglot):
 
 def test_an_unknown_model_is_refused_with_those_known():
     with pytest.raises(UserError, match=r"Known without the hub: Qwen2\.5-32B"):
-        read_geometry(ModelReference(model="nobody/no-such-model"))
+        read_shape(ModelReference(model="nobody/no-such-model"))
 
 
 def test_a_config_that_is_none_is_refused(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("{}")
     with pytest.raises(UserError, match=r"no config\.json of a model"):
-        read_geometry(ModelReference(model=str(path)))
+        read_shape(ModelReference(model=str(path)))

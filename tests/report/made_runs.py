@@ -7,9 +7,15 @@ from pathlib import Path
 
 import yaml
 
-from solution.base import sha256_file
-from solution.exam import Question, Solution, halves, write_exam, write_solution
-from solution.scoring import Scored, write_predictions
+from solution.core import sha256_file
+from solution.exam import (
+    AnswerKey,
+    Question,
+    public_private_split,
+    write_answer_key,
+    write_exam,
+)
+from solution.scoring import ChoiceScores, write_predictions
 
 
 def questions_of(count: int, *, words: int = 30, seed: int = 0) -> tuple[Question, ...]:
@@ -38,7 +44,7 @@ def questions_of(count: int, *, words: int = 30, seed: int = 0) -> tuple[Questio
     )
 
 
-def scored_of(questions: tuple[Question, ...], skill: float, seed: int) -> list[Scored]:
+def scored_of(questions: tuple[Question, ...], skill: float, seed: int) -> list[ChoiceScores]:
     """Answers that are right with probability `skill`, and probabilities to match."""
     rng = random.Random(seed)
     rows = []
@@ -51,7 +57,7 @@ def scored_of(questions: tuple[Question, ...], skill: float, seed: int) -> list[
         weights = [rng.random() + (1.5 if c == answer else 0) for c in choices]
         chances = tuple(weight / sum(weights) for weight in weights)
         best, second = sorted(chances, reverse=True)[:2]
-        rows.append(Scored(question.id, chances, chances, answer, best - second))
+        rows.append(ChoiceScores(question.id, chances, chances, answer, best - second))
     return rows
 
 
@@ -67,11 +73,11 @@ class Bench:
 
     def explored(self, questions, skills: dict[str, float], board: str = "") -> Path:
         """One run a model, the exam and key beside them, and a leaderboard of `board` rows."""
-        usage = halves([q.id for q in questions])
+        usage = public_private_split([q.id for q in questions])
         self.suite.mkdir(parents=True, exist_ok=True)
         write_exam(self.suite / "exam.csv", questions)
         key = {q.id: q.answer for q in questions}
-        write_solution(self.suite / "solution.csv", Solution(key, usage))
+        write_answer_key(self.suite / "solution.csv", AnswerKey(key, usage))
         for seed, (name, skill) in enumerate(skills.items()):
             metrics = {
                 "questions_per_second": 50.0 / (seed + 1),
@@ -96,7 +102,7 @@ class Bench:
         data.mkdir(exist_ok=True)
         write_exam(data / "test.csv", [replace(q, answer=None) for q in questions])
         key = {q.id: q.answer for q in questions}
-        write_solution(data / "key.csv", Solution(key, halves(list(key))))
+        write_answer_key(data / "key.csv", AnswerKey(key, public_private_split(list(key))))
         files = {"test": data / "test.csv"} | ({"solution": data / "key.csv"} if known else {})
         config = {
             "command": "finetune",

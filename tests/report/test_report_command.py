@@ -6,7 +6,7 @@ import re
 import pytest
 from made_runs import questions_of, scored_of
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.explore.suite import load_suite
 from solution.report import report
 from solution.report.published import known

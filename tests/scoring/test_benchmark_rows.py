@@ -5,7 +5,7 @@ import random
 import pytest
 from benchmark_files import copa_row, write_arc, write_kobest, write_questions, write_reviews
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.scoring.benchmarks.korean import HUB, question_set, read_barred
 from solution.scoring.benchmarks.nsmc import nsmc_rows
 from solution.scoring.benchmarks.polyglot import polyglot_rows

@@ -6,7 +6,7 @@ import pytest
 from tiny import tiny_model, tiny_tokenizer
 
 from solution.models import LoadedModel, ModelReference
-from solution.scoring import ScoreCache, Work
+from solution.scoring import ScoreCache, TokenCounts
 from solution.scoring.benchmarks.ask import decide
 from solution.scoring.benchmarks.rows import PART, Row, encode_rows, score_rows
 
@@ -32,7 +32,7 @@ def scored(loaded, some, cache, work=None, heard=lambda _: None, encoding="apart
         encoding,
         batch_tokens=4096,
         cache=cache,
-        work=work or Work(),
+        work=work or TokenCounts(),
         on_rows=heard,
     )
 
@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on_and_a_second_one_computes_nothing(loaded, tm
     def interrupt(_):
         raise KeyboardInterrupt
 
-    first, rest, again = Work(), Work(), Work()
+    first, rest, again = TokenCounts(), TokenCounts(), TokenCounts()
     with pytest.raises(KeyboardInterrupt):
         scored(loaded, some, cache, first, interrupt)
     whole = scored(loaded, some, cache, rest)
@@ -81,7 +81,7 @@ def test_an_interrupted_run_goes_on_and_a_second_one_computes_nothing(loaded, tm
 
 
 def test_what_rows_share_is_computed_once(loaded, tmp_path):
-    work = Work()
+    work = TokenCounts()
     scored(loaded, rows(60, "같은 보기 " * 2), ScoreCache(tmp_path / "c", {}), work)
     assert work.computed < work.plain / 3
 

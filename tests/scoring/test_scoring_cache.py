@@ -4,10 +4,10 @@ import pytest
 from reference import some_questions
 from tiny import save_tiny
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Prompt
 from solution.models import ModelReference, load, weights_fingerprint
-from solution.scoring import ScoreCache, Work, encode, score
+from solution.scoring import ScoreCache, TokenCounts, encode, score
 from solution.scoring.forest import Forest
 
 PROMPT = Prompt(
@@ -24,7 +24,7 @@ def model_and_cache(folder, path, **changes):
 
 
 def scored(loaded, cache, questions, prompt=PROMPT):
-    work = Work()
+    work = TokenCounts()
     encoded = encode(questions, prompt, loaded.tokenizer, 512)
     return score(loaded, encoded, work=work, cache=cache), work
 

@@ -6,7 +6,7 @@ import pytest
 from reference import some_questions
 from tiny import tiny_tokenizer
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Prompt, load_prompt, read_exam
 from solution.scoring import encode
 

@@ -7,9 +7,9 @@ from reference import slow_log_likelihoods, some_questions
 from tiny import CHANGES, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
-from solution.scoring import encode, score_ids
+from solution.scoring import encode, score_model
 from solution.scoring.forest import Forest
-from solution.scoring.passes import Work
+from solution.scoring.passes import TokenCounts
 
 USER = {"paragraph": "$paragraph", "question": "$question", "choices": "$choices"}
 PLAIN = Prompt(name="plain", user=USER, plain_suffix="\n정답:")
@@ -47,15 +47,15 @@ def test_every_architecture_equals_the_slow_way(architecture, tokenizer):
     model = tiny_model(architecture, tokenizer)
     questions = some_questions()
     for prompt in (STYLES["digits"], STYLES["brackets"]):
-        scored = score_ids(model, encode(questions, prompt, tokenizer, 1024), 500)
+        scored = score_model(model, encode(questions, prompt, tokenizer, 1024), 500)
         assert_equal_to_slow(model, tokenizer, prompt, questions, scored)
 
 
 def test_a_scale_the_reader_does_not_know_is_read_from_the_models_own_logits(tokenizer, capsys):
     model = tiny_model("granite", tokenizer)
-    score_ids(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
+    score_model(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
     assert "more slowly" in capsys.readouterr().err
-    score_ids(
+    score_model(
         tiny_model("gemma2", tokenizer), encode(some_questions(2), PLAIN, tokenizer, 1024)
     )
     assert capsys.readouterr().err == ""
@@ -66,7 +66,7 @@ def test_every_label_style_equals_the_slow_way(style, qwen, tokenizer):
     prompt, questions = STYLES[style], some_questions(seed=1)
     if style == "the choice's text":
         questions = [q for q in questions if not one_begins_another(q.choices)]
-    scored = score_ids(qwen, encode(questions, prompt, tokenizer, 1024), 700)
+    scored = score_model(qwen, encode(questions, prompt, tokenizer, 1024), 700)
     assert_equal_to_slow(qwen, tokenizer, prompt, questions, scored)
 
 
@@ -78,9 +78,9 @@ def one_begins_another(texts):
 
 @pytest.mark.parametrize("style", ["digits", "letters", "circled", "after a space"])
 def test_labels_that_differ_in_one_token_cost_one_pass(style, qwen, tokenizer):
-    work = Work()
+    work = TokenCounts()
     encoded = encode(some_questions(6), STYLES[style], tokenizer, 1024)
-    score_ids(qwen, encoded, work=work)
+    score_model(qwen, encoded, work=work)
     assert work.passes == len(encoded)
 
 
@@ -88,7 +88,7 @@ def test_an_answer_that_begins_another_is_closed_by_the_end_token(qwen, tokenize
     questions = some_questions(3, choices=10)
     encoded = encode(questions, PLAIN, tokenizer, 1024)
     assert all(one.end_ids == (tokenizer.eos_token_id,) for one in encoded)
-    for question, one in zip(questions, score_ids(qwen, encoded), strict=True):
+    for question, one in zip(questions, score_model(qwen, encoded), strict=True):
         slow = slow_log_likelihoods(
             qwen, tokenizer, PLAIN, question, end=[tokenizer.eos_token_id]
         )
@@ -100,10 +100,10 @@ def test_an_answer_that_begins_another_is_closed_by_the_end_token(qwen, tokenize
 def test_batch_size_and_order_change_no_answer(rows, style, qwen, tokenizer):
     questions = some_questions(20, seed=2)
     encoded = encode(questions, STYLES[style], tokenizer, 1024)
-    whole = {one.id: one for one in score_ids(qwen, encoded, 10**9)}
+    whole = {one.id: one for one in score_model(qwen, encoded, 10**9)}
     shuffled = random.Random(rows).sample(encoded, len(encoded))
     longest = max(len(one.prompt_ids) for one in encoded)
-    for one in score_ids(qwen, shuffled, rows * longest):
+    for one in score_model(qwen, shuffled, rows * longest):
         assert one.answer == whole[one.id].answer
         assert one.log_likelihood == pytest.approx(whole[one.id].log_likelihood, abs=1e-4)
 
@@ -124,7 +124,7 @@ def test_near_ties_are_decided_alone_and_so_the_same_in_every_batch(
         head.copy_(head[:1] + 1e-5 * torch.randn_like(head))
     encoded = encode(some_questions(24, seed=3), PLAIN, tokenizer, 1024)
     answers = [
-        {one.id: (one.answer, one.probability) for one in score_ids(model, order, size)}
+        {one.id: (one.answer, one.probability) for one in score_model(model, order, size)}
         for order, size in ((encoded, 1), (encoded, 900), (encoded[::-1], 10**9))
     ]
     assert answers[0] == answers[1] == answers[2]
@@ -136,7 +136,7 @@ def test_equal_choices_go_to_the_first(tokenizer):
     model = tiny_model("llama", tokenizer)
     with torch.no_grad():
         model.lm_head.weight.zero_()
-    scored = score_ids(model, encode(some_questions(5), PLAIN, tokenizer, 1024), 300)
+    scored = score_model(model, encode(some_questions(5), PLAIN, tokenizer, 1024), 300)
     assert {one.answer for one in scored} == {1}
     assert {one.margin for one in scored} == {0.0}
 
@@ -144,7 +144,7 @@ def test_equal_choices_go_to_the_first(tokenizer):
 def test_probabilities_are_over_the_rows_own_choices(qwen, tokenizer):
     questions = some_questions(30, seed=4)
     for question, one in zip(
-        questions, score_ids(qwen, encode(questions, PLAIN, tokenizer, 1024)), strict=True
+        questions, score_model(qwen, encode(questions, PLAIN, tokenizer, 1024)), strict=True
     ):
         assert len(one.probability) == len(one.log_likelihood) == len(question.choices)
         assert sum(one.probability) == pytest.approx(1.0)
@@ -162,7 +162,7 @@ def test_a_four_choice_row_never_gets_answer_five(tokenizer):
         model.lm_head.weight[five] *= 1000
         model.lm_head.weight[five] = model.lm_head.weight[five].abs()
     questions = some_questions(12, choices=4)
-    scored = score_ids(model, encode(questions, PLAIN, tokenizer, 1024))
+    scored = score_model(model, encode(questions, PLAIN, tokenizer, 1024))
     assert {one.answer for one in scored} <= {1, 2, 3, 4}
 
 
@@ -172,7 +172,7 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
     import torch
 
     encoded = encode(some_questions(16, seed=5), PLAIN, tokenizer, 1024)
-    expected = score_ids(qwen, encoded, 10**9)
+    expected = score_model(qwen, encoded, 10**9)
     forward = Forest._forward
 
     def small_memory(self, layout):
@@ -181,20 +181,20 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
         return forward(self, layout)
 
     monkeypatch.setattr(Forest, "_forward", small_memory)
-    scored = score_ids(qwen, encoded, 10**9)
+    scored = score_model(qwen, encoded, 10**9)
     assert [one.answer for one in scored] == [one.answer for one in expected]
     assert "Out of memory" in capsys.readouterr().err
 
 
 def test_out_of_memory_with_one_question_says_what_to_do(qwen, tokenizer, monkeypatch):
-    from solution.base import UserError
+    from solution.core import UserError
 
     def no_memory(_self, _layout):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
     monkeypatch.setattr(Forest, "_forward", no_memory)
     with pytest.raises(UserError, match="4bit"):
-        score_ids(qwen, encode(some_questions(4), PLAIN, tokenizer, 1024))
+        score_model(qwen, encode(some_questions(4), PLAIN, tokenizer, 1024))
 
 
 def test_other_faults_are_not_taken_for_lack_of_memory(qwen, tokenizer, monkeypatch):
@@ -203,23 +203,23 @@ def test_other_faults_are_not_taken_for_lack_of_memory(qwen, tokenizer, monkeypa
 
     monkeypatch.setattr(Forest, "_forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
-        score_ids(qwen, encode(some_questions(2), PLAIN, tokenizer, 1024))
+        score_model(qwen, encode(some_questions(2), PLAIN, tokenizer, 1024))
 
 
 def test_a_model_of_not_a_numbers_is_named(tokenizer):
     import torch
 
-    from solution.base import UserError
+    from solution.core import UserError
 
     model = tiny_model("llama", tokenizer)
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
     with pytest.raises(UserError, match="no finite number"):
-        score_ids(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
+        score_model(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
 
 
 def test_no_questions_give_no_rows(qwen):
-    assert score_ids(qwen, []) == []
+    assert score_model(qwen, []) == []
 
 
 def test_progress_hears_of_every_question_once(qwen, tokenizer):
@@ -227,7 +227,7 @@ def test_progress_hears_of_every_question_once(qwen, tokenizer):
     for style in ("digits", "brackets"):
         heard.clear()
         encoded = encode(some_questions(9), STYLES[style], tokenizer, 1024)
-        score_ids(qwen, encoded, 600, heard.append)
+        score_model(qwen, encoded, 600, heard.append)
         assert sum(heard) == 9
 
 
@@ -236,7 +236,7 @@ def test_a_scored_model_is_not_kept_alive(tokenizer):
     import weakref
 
     model = tiny_model("qwen2", tokenizer)
-    score_ids(model, encode(some_questions(1), PLAIN, tokenizer, 1024))
+    score_model(model, encode(some_questions(1), PLAIN, tokenizer, 1024))
     gone = weakref.ref(model)
     del model
     gc.collect()

@@ -6,9 +6,15 @@ from collections import Counter
 import pytest
 from tiny import tiny_model, tiny_tokenizer
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.models import LoadedModel, ModelReference
-from solution.scoring import Asked, Generation, Reading, generate, voted
+from solution.scoring import (
+    GenerationConfig,
+    GenerationRequest,
+    ParsedAnswer,
+    generate,
+    majority_vote,
+)
 from solution.scoring.generate import _noise
 
 BUDGET = 12
@@ -25,13 +31,13 @@ def loaded():
 def asked(loaded):
     texts = ["물", "다음 글을 읽고 물음에 답하시오.", "정답은?", "강이 흐른다. " * 5, "불이다"]
     ids = [tuple(loaded.tokenizer(text).input_ids) for text in texts]
-    return [Asked(f"q{i}", one) for i, one in enumerate(ids)]
+    return [GenerationRequest(f"q{i}", one) for i, one in enumerate(ids)]
 
 
 def test_left_padded_batches_write_what_each_prompt_alone_does(loaded, asked):
     import torch
 
-    how = Generation(max_new_tokens=BUDGET)
+    how = GenerationConfig(max_new_tokens=BUDGET)
     for batch_tokens in (1, 60, 10**6):
         found = generate(loaded, asked, how, batch_tokens)
         for one, text in zip(asked, found, strict=True):
@@ -50,8 +56,8 @@ def test_left_padded_batches_write_what_each_prompt_alone_does(loaded, asked):
 
 
 def test_drawn_texts_hang_on_seed_id_and_sample_but_not_on_the_batch(loaded, asked):
-    samples = [Asked(one.id, one.prompt_ids, s) for one in asked for s in range(2)]
-    how = Generation(max_new_tokens=BUDGET, samples=2, temperature=1.0, seed=1)
+    samples = [GenerationRequest(one.id, one.prompt_ids, s) for one in asked for s in range(2)]
+    how = GenerationConfig(max_new_tokens=BUDGET, samples=2, temperature=1.0, seed=1)
     first = generate(loaded, samples, how, 10**6)
     assert generate(loaded, samples[::-1], how, 1) == first[::-1]
     assert first[0] != first[1]
@@ -62,8 +68,8 @@ def test_drawn_texts_hang_on_seed_id_and_sample_but_not_on_the_batch(loaded, ask
 def test_noise_draws_from_the_softmax_at_its_temperature():
     import torch
 
-    logits, how = torch.tensor([[2.0, 0.0, 1.0]]), Generation(temperature=2.0)
-    noise = _noise([Asked("q", (1,))], how)
+    logits, how = torch.tensor([[2.0, 0.0, 1.0]]), GenerationConfig(temperature=2.0)
+    noise = _noise([GenerationRequest("q", (1,))], how)
     counts = Counter(int(noise(None, logits).argmax()) for _ in range(4000))
     expected = (logits[0] / 2).softmax(0).tolist()
     for token, share in enumerate(expected):
@@ -71,7 +77,7 @@ def test_noise_draws_from_the_softmax_at_its_temperature():
 
 
 def test_out_of_memory_halves_the_batch_and_changes_nothing(loaded, asked, monkeypatch, capsys):
-    how = Generation(max_new_tokens=4)
+    how = GenerationConfig(max_new_tokens=4)
     expected = generate(loaded, asked, how, 10**6)
     write = loaded.model.generate
 
@@ -93,19 +99,19 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(loaded, asked, monke
 
 
 def readings(*answers):
-    return [Reading(a, "answered" if a else "unparsed") for a in answers]
+    return [ParsedAnswer(a, "answered" if a else "unparsed") for a in answers]
 
 
 def test_most_texts_decide_and_the_first_of_equals():
-    assert voted("q", 5, readings(3, 1, 3)).answer == 3
-    assert voted("q", 5, readings(4, None, 2)).answer == 4
-    assert voted("q", 5, readings(2, 4, 4, 2, None)).answer == 2
-    assert voted("q", 5, readings(None, None)) is None
-    assert voted("q", 5, []) is None
+    assert majority_vote("q", 5, readings(3, 1, 3)).answer == 3
+    assert majority_vote("q", 5, readings(4, None, 2)).answer == 4
+    assert majority_vote("q", 5, readings(2, 4, 4, 2, None)).answer == 2
+    assert majority_vote("q", 5, readings(None, None)) is None
+    assert majority_vote("q", 5, []) is None
 
 
 def test_votes_become_probabilities_none_of_them_nothing():
-    one = voted("q", 4, readings(1, 1, 2, None))
+    one = majority_vote("q", 4, readings(1, 1, 2, None))
     assert sum(one.probability) == pytest.approx(1)
     assert one.probability == pytest.approx([2.25 / 4, 1.25 / 4, 0.25 / 4, 0.25 / 4])
     assert one.log_likelihood[2] == pytest.approx(math.log(0.0625))

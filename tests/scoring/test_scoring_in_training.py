@@ -11,7 +11,7 @@ from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
 from solution.models import ModelReference, load
-from solution.scoring import encode, score, score_ids
+from solution.scoring import encode, score, score_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +61,7 @@ def test_scoring_amid_training_equals_the_slow_way_and_leaves_no_trace(kind):
     base.model.embed_tokens.eval()  # one part that was not training stays so
     before = [module.training for module in model.modules()]
     questions = some_questions(6)
-    scored = score_ids(model, encode(questions, PROMPT, tokenizer, 1024), 600)
+    scored = score_model(model, encode(questions, PROMPT, tokenizer, 1024), 600)
     assert [module.training for module in model.modules()] == before
     assert all(weight.grad is None for weight in model.parameters())
     model.eval()
@@ -75,7 +75,7 @@ def test_a_head_that_is_trained_too_is_not_read_row_by_row(capsys):
 
     tokenizer = tiny_tokenizer()
     model = get_peft_model(tiny_model("llama", tokenizer), adapter_settings("lora on the head"))
-    score_ids(model, encode(some_questions(1), PROMPT, tokenizer, 1024))
+    score_model(model, encode(some_questions(1), PROMPT, tokenizer, 1024))
     assert "more slowly" in capsys.readouterr().err
 
 

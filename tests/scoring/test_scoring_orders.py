@@ -8,18 +8,18 @@ from reference import some_questions
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.cli import main
-from solution.exam import Prompt, Question, choice_orders, in_order, write_exam
+from solution.exam import Prompt, Question, choice_orders, permute_choices, write_exam
 from solution.models import ModelReference, load
 from solution.scoring import (
+    ChoiceScores,
     ScoreCache,
-    Scored,
-    Work,
-    answer_questions,
+    TokenCounts,
     encode,
+    evaluate,
     plan_orders,
     read_predictions,
     score,
-    score_ids,
+    score_model,
 )
 
 PROMPT = Prompt(
@@ -32,7 +32,7 @@ REFERRING = Question("r", "", "?", ("물", "불", "①과 ②"), 1)
 def scored(id, *probability):
     logs = tuple(math.log(p) for p in probability)
     best, second = sorted(probability, reverse=True)[:2]
-    return Scored(id, logs, probability, 1 + probability.index(best), best - second)
+    return ChoiceScores(id, logs, probability, 1 + probability.index(best), best - second)
 
 
 def test_the_first_orders_are_the_rotations_and_the_rest_are_drawn_and_differ():
@@ -52,7 +52,7 @@ def test_choices_that_refer_to_others_stay_in_their_order():
 def test_the_answer_follows_its_text():
     question = replace(some_questions(1, choices=5)[0], answer=3)
     for order in choice_orders(question, 30):
-        moved = in_order(question, order)
+        moved = permute_choices(question, order)
         assert moved.choices[moved.answer - 1] == question.choices[2]
 
 
@@ -62,14 +62,14 @@ def test_several_orders_are_averaged_back_in_the_rows_own_order():
     plan = plan_orders(questions, 6)
     grouped = plan.encode(PROMPT, tokenizer, 1024)
     flat = [one for some in grouped for one in some]
-    found = plan.combined(plan.grouped(score_ids(model, flat)))
+    found = plan.combined(plan.grouped(score_model(model, flat)))
     for question, one in zip(questions, found, strict=True):
         orders = choice_orders(question, 6)
         shares = [0.0] * len(question.choices)
         answers = []
         for order in orders:
-            encoded = encode([in_order(question, order)], PROMPT, tokenizer, 1024)
-            alone = score_ids(model, encoded)[0]
+            encoded = encode([permute_choices(question, order)], PROMPT, tokenizer, 1024)
+            alone = score_model(model, encoded)[0]
             for place, choice in enumerate(order):
                 shares[choice] += alone.probability[place] / len(orders)
             answers.append(order[alone.answer - 1] + 1)
@@ -83,9 +83,9 @@ def test_the_orders_of_one_question_share_its_passage_and_question():
     questions = [replace(q, paragraph="길고 긴 글 " * 20) for q in some_questions(4, choices=5)]
     costs = []
     for permutations in (1, 5):
-        work, plan = Work(), plan_orders(questions, permutations)
+        work, plan = TokenCounts(), plan_orders(questions, permutations)
         grouped = plan.encode(PROMPT, tokenizer, 1024)
-        score_ids(model, [one for some in grouped for one in some], work=work)
+        score_model(model, [one for some in grouped for one in some], work=work)
         costs.append(work)
         assert work.computed - work.settled == work.tree
     assert costs[1].computed < costs[1].plain / 3
@@ -97,7 +97,7 @@ def test_each_order_is_kept_by_itself(tmp_path):
     questions = some_questions(4, choices=4)
     passes = []
     for permutations in (1, 3, 3):
-        work = Work()
+        work = TokenCounts()
         grouped = plan_orders(questions, permutations).encode(PROMPT, loaded.tokenizer, 1024)
         score(loaded, [one for some in grouped for one in some], work=work, cache=cache)
         passes.append(work.passes)
@@ -169,5 +169,5 @@ def test_options_that_make_no_sense_are_refused(options, part, tmp_path, capsys,
 
 def test_facts_count_questions_and_orders(tmp_path):
     loaded = load(ModelReference(model=str(save_tiny(tmp_path / "m")), dtype="float32"))
-    _, facts = answer_questions(loaded, some_questions(3, choices=4), PROMPT, permutations=4)
+    _, facts = evaluate(loaded, some_questions(3, choices=4), PROMPT, permutations=4)
     assert (facts["questions"], facts["orders"]) == (3, 12)

@@ -6,13 +6,13 @@ import pytest
 from reference import some_questions
 from tiny import save_tiny
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Prompt
 from solution.models import ModelReference, load
 from solution.scoring import (
-    Scored,
-    answer_questions,
+    ChoiceScores,
     encode,
+    evaluate,
     read_predictions,
     score,
     write_predictions,
@@ -23,8 +23,8 @@ PROMPT = Prompt(
     user={"paragraph": "$paragraph", "question": "$question", "choices": "$choices"},
 )
 SCORED = [
-    Scored("가-1", (-0.5, -1.5, -2.0), (0.6, 0.25, 0.15), 1, 0.35),
-    Scored("2", (-0.1, -3.0), (0.95, 0.05), 1, 0.9),
+    ChoiceScores("가-1", (-0.5, -1.5, -2.0), (0.6, 0.25, 0.15), 1, 0.35),
+    ChoiceScores("2", (-0.1, -3.0), (0.95, 0.05), 1, 0.9),
 ]
 
 
@@ -66,7 +66,7 @@ def test_answering_gives_rows_in_order_and_the_figures_of_the_work(tmp_path):
     )
     loaded = load(reference)
     questions = some_questions(9)
-    scored, figures = answer_questions(loaded, questions, PROMPT, 2000, "tiny")
+    scored, figures = evaluate(loaded, questions, PROMPT, 2000, "tiny")
     expected = score(loaded, encode(questions, PROMPT, loaded.tokenizer, 400))
     assert [one.answer for one in scored] == [one.answer for one in expected]
     assert [one.id for one in scored] == [question.id for question in questions]

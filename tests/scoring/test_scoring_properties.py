@@ -7,7 +7,7 @@ from reference import slow_ids, slow_log_likelihoods, some_questions
 from tiny import tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
-from solution.scoring import Encoded, encode, plan_orders, score_ids
+from solution.scoring import Encoded, encode, plan_orders, score_model
 from solution.scoring.reading import LOGIT_TOKENS
 
 END = 300  # a token that no label has
@@ -50,7 +50,7 @@ def test_any_label_trie_batch_and_order_shared_or_not_equals_the_slow_way(
     with pytest.MonkeyPatch.context() as patch:
         if not shared:
             patch.setattr("solution.scoring.engine.honours_trees", lambda *_: False)
-        scored = score_ids(models[name], asked, budget)
+        scored = score_model(models[name], asked, budget)
     for one, found in zip(asked, scored, strict=True):
         answers = [ids + one.end_ids for ids in one.answer_ids]
         slow = slow_ids(models[name], one.prompt_ids, answers)
@@ -72,8 +72,8 @@ LABEL = st.text(st.sampled_from("1234567890()①②③④⑤가나다라마ABCDE
 def test_random_labels_in_several_orders_equal_the_slow_way(
     models, labels, answer, permutations, budget
 ):
-    from solution.base import UserError
-    from solution.exam import in_order
+    from solution.core import UserError
+    from solution.exam import permute_choices
 
     tokenizer = tiny_tokenizer()
     user = {"paragraph": "$paragraph", "question": "$question", "choices": "$choices"}
@@ -85,12 +85,12 @@ def test_random_labels_in_several_orders_equal_the_slow_way(
     except UserError:
         return  # two labels are the same tokens
     flat = [one for some in grouped for one in some]
-    scored = plan.grouped(score_ids(models["qwen2"], flat, budget))
+    scored = plan.grouped(score_model(models["qwen2"], flat, budget))
     for question, orders, some, encoded in zip(
         asked, plan.orders, scored, grouped, strict=True
     ):
         for order, one, ids in zip(orders, some, encoded, strict=True):
-            moved = in_order(question, order)
+            moved = permute_choices(question, order)
             slow = slow_log_likelihoods(
                 models["qwen2"], tokenizer, prompt, moved, end=ids.end_ids
             )
@@ -139,8 +139,8 @@ def test_logits_never_fill_vocabulary_times_positions(wide, answer, most):
     prompt = Prompt(name="wide", user=user, answer=answer)
     encoded = encode(some_questions(12, choices=5), prompt, tokenizer, 1024)
     positions = sum(len(one.prompt_ids) for one in encoded)
-    score_ids(model, encoded[:1])  # checks how the model is to be read, once
-    made = largest_made(lambda: score_ids(model, encoded))
+    score_model(model, encoded[:1])  # checks how the model is to be read, once
+    made = largest_made(lambda: score_model(model, encoded))
     assert made <= most
     assert made * 100 < VOCABULARY * positions
 
@@ -150,7 +150,7 @@ def test_the_pieces_of_a_vocabulary_add_up_to_the_whole(wide, monkeypatch):
     user = {"question": "$question", "choices": "$choices"}
     prompt = Prompt(name="wide", user=user, answer="($label)")
     encoded = encode(some_questions(3, choices=4), prompt, tokenizer, 1024)
-    whole = [one.log_likelihood for one in score_ids(model, encoded)]
+    whole = [one.log_likelihood for one in score_model(model, encoded)]
     monkeypatch.setattr("solution.scoring.reading.LOGIT_TOKENS", 777)
-    for one, values in zip(score_ids(model, encoded), whole, strict=True):
+    for one, values in zip(score_model(model, encoded), whole, strict=True):
         assert one.log_likelihood == pytest.approx(values, abs=1e-5)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_model, tiny_tokenizer
 
-from solution.scoring import Work, log_likelihoods
+from solution.scoring import TokenCounts, log_likelihoods
 from solution.scoring import reader as reader_module
 from solution.scoring.forest import Forest
 from solution.scoring.layout import Layout
@@ -112,11 +112,11 @@ def test_any_budget_block_and_order_equals_the_plain_way(
     passes = [
         Pass(i, context + tail[:-1], answer=tail) for i, (context, tail) in enumerate(pairs)
     ]
-    work = Work()
+    work = TokenCounts()
     with torch.no_grad():
         reader = reader_of(model, torch.tensor([[3, 4, 5]]))
         values = Forest(reader, budget, None, work, block_tokens).run(passes)
-        padded = Padded(reader, budget, None, Work()).run(passes)
+        padded = Padded(reader, budget, None, TokenCounts()).run(passes)
     expected = plainly(model, pairs)
     assert_same([(v.numbers[0], v.greedy) for v in values], expected)
     assert_same([(v.numbers[0], v.greedy) for v in padded], expected)
@@ -129,7 +129,7 @@ def test_few_shot_prefix_is_computed_once_whatever_the_budget(models):
     pairs = [
         ((*prefix, 3 + i, *(rng.randrange(3, 300) for _ in range(19))), (7,)) for i in range(30)
     ]
-    work = Work()
+    work = TokenCounts()
     found = log_likelihoods(models["qwen2"], pairs, batch_tokens=64, work=work)
     assert work.computed == work.tree == 200 + 30 * 20
     assert work.plain == 30 * 220
@@ -148,7 +148,7 @@ def test_long_runs_behind_others_are_cut_into_pieces_and_stay_the_same(models, m
         passes = [Pass(i, c + t[:-1], answer=t) for i, (c, t) in enumerate(pairs)]
         with torch.no_grad():
             reader = reader_of(model, torch.tensor([[3, 4, 5]]))
-            values = Forest(reader, 10**6, None, Work(), 8).run(passes)
+            values = Forest(reader, 10**6, None, TokenCounts(), 8).run(passes)
         assert_same([(v.numbers[0], v.greedy) for v in values], plainly(model, pairs))
 
 
@@ -161,7 +161,7 @@ def test_a_model_that_ignores_the_tree_is_found_out_and_scored_whole(capsys, mon
 
     monkeypatch.setattr(reader_module, "_branched", alone)
     pairs = [((3, 4, 5, 6), (7, 8)), ((3, 4, 5), (9,))]
-    work = Work()
+    work = TokenCounts()
     assert_same(log_likelihoods(model, pairs, work=work), plainly(model, pairs))
     assert work.computed > work.plain - 1
     assert "runs whole" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from test_scoring_engine import PLAIN, STYLES
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.models import ModelReference, load
-from solution.scoring import Work, encode, score, score_ids, widen
+from solution.scoring import TokenCounts, encode, score, score_model, widen
 from solution.scoring.reader import reader_of
 
 
@@ -42,7 +42,7 @@ def test_16_bit_weights_score_as_the_same_weights_in_float32(architecture, dtype
     own = [weight.clone() for weight in narrow.parameters()]
     for style in ("digits", "brackets"):
         encoded = encode(some_questions(), STYLES[style], tokenizer, 1024)
-        found, expected = score_ids(narrow, encoded, 500), score_ids(wide, encoded, 500)
+        found, expected = score_model(narrow, encoded, 500), score_model(wide, encoded, 500)
         for one, other in zip(found, expected, strict=True):
             assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
     assert dtypes(narrow) == {f"torch.{dtype}"}
@@ -77,7 +77,7 @@ def test_a_model_that_does_not_bear_float32_computes_as_it_is(tokenizer):
 
     model.model.layers[1].register_forward_pre_hook(strict)
     encoded = encode(some_questions(3), PLAIN, tokenizer, 1024)
-    assert len(score_ids(model, encoded)) == 3
+    assert len(score_model(model, encoded)) == 3
     with torch.no_grad():
         assert not reader_of(model, torch.tensor([[3, 4]])).wide
     assert dtypes(model) == {"torch.bfloat16"}
@@ -87,7 +87,7 @@ def test_a_model_that_does_not_bear_float32_computes_as_it_is(tokenizer):
 def test_weights_are_back_after_an_interruption(error, tokenizer):
     model, _ = narrow_and_wide("llama", "bfloat16", tokenizer)
     encoded = encode(some_questions(3), PLAIN, tokenizer, 1024)
-    before = score_ids(model, encoded)
+    before = score_model(model, encoded)
 
     def stop(*_):
         raise error
@@ -96,9 +96,9 @@ def test_weights_are_back_after_an_interruption(error, tokenizer):
         model.model.layers[1].mlp.register_forward_pre_hook(stop),
         pytest.raises(error),
     ):
-        score_ids(model, encoded)
+        score_model(model, encoded)
     assert dtypes(model) == {"torch.bfloat16"}
-    assert score_ids(model, encoded) == before
+    assert score_model(model, encoded) == before
 
 
 def test_an_adapter_takes_part(tokenizer):
@@ -107,14 +107,14 @@ def test_an_adapter_takes_part(tokenizer):
 
     narrow, wide = narrow_and_wide("qwen2", "bfloat16", tokenizer)
     encoded = encode(some_questions(4), PLAIN, tokenizer, 1024)
-    plain = score_ids(narrow, encoded)
+    plain = score_model(narrow, encoded)
     config = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
     tuned, same = get_peft_model(narrow, config), get_peft_model(wide, config)
     for name, weight in tuned.named_parameters():
         if "lora_B" in name:
             weight.data += torch.randn_like(weight)
     same.load_state_dict(tuned.state_dict())
-    scores = [score_ids(model, encoded) for model in (tuned, same)]
+    scores = [score_model(model, encoded) for model in (tuned, same)]
     for one, other, without in zip(*scores, plain, strict=True):
         assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
         assert one.log_likelihood != pytest.approx(without.log_likelihood, abs=1e-2)
@@ -123,10 +123,10 @@ def test_an_adapter_takes_part(tokenizer):
 def test_batch_size_moves_no_answer_and_no_more_is_settled_than_in_float32(tmp_path):
     loaded = load(ModelReference(model=str(save_tiny(tmp_path / "m")), dtype="bfloat16"))
     encoded = encode(some_questions(20), PLAIN, loaded.tokenizer, 1024)
-    works = [Work(), Work()]
+    works = [TokenCounts(), TokenCounts()]
     whole = score(loaded, encoded, batch_tokens=10**6, work=works[0])
     for one, other in zip(score(loaded, encoded, batch_tokens=64), whole, strict=True):
         assert one.answer == other.answer
         assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
-    score_ids(copy.deepcopy(loaded.model).float(), encoded, 10**6, work=works[1])
+    score_model(copy.deepcopy(loaded.model).float(), encoded, 10**6, work=works[1])
     assert works[0].settled == works[1].settled

@@ -9,10 +9,10 @@ import numpy
 import pytest
 from scipy.stats import norm
 
-from solution.base import UserError
 from solution.cli import main
-from solution.exam import Question, identity, read_exam, write_exam
-from solution.scoring import Scored, average, read_predictions, trained, write_predictions
+from solution.core import UserError
+from solution.exam import Question, content_hash, read_exam, write_exam
+from solution.scoring import ChoiceScores, average, read_predictions, trained, write_predictions
 from solution.submit.ensemble import agreement, second_look
 from solution.submit.weights import gain, greedy, learn, stack
 
@@ -24,7 +24,7 @@ def row(id, share):
     best, *others = sorted(share, reverse=True)
     logarithms = tuple(math.log(max(one, 1e-300)) for one in share)
     answer = max(range(len(share)), key=lambda i: share[i]) + 1
-    return Scored(id, logarithms, tuple(share), answer, best - others[0])
+    return ChoiceScores(id, logarithms, tuple(share), answer, best - others[0])
 
 
 def runs(spreads, correlation, number=ROWS, seed=0):
@@ -230,7 +230,7 @@ def test_votes_of_real_submissions(shared_data, tmp_path, monkeypatch, capsys):
     assert "869 rows" in capsys.readouterr().out
     scored = read_predictions(tmp_path / "submissions" / "ensemble" / "predictions.parquet")
     questions = read_exam(place / "test.csv").questions
-    assert len({identity(q) for q in questions}) == 869
+    assert len({content_hash(q) for q in questions}) == 869
     picks = [read_answers(path) for path in [*files, ones]]
     for one in scored:
         votes = [answers[one.id] for answers in picks]

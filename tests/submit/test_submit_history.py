@@ -6,8 +6,8 @@ import multiprocessing
 import numpy
 import pytest
 
-from solution.base import UserError
 from solution.cli import main
+from solution.core import UserError
 from solution.submit.history import HISTORY, append, history, merged, read_history, remember
 from solution.submit.shakeup import private_interval, right_answers, shakeup
 

@@ -4,7 +4,7 @@ import pytest
 
 from solution.cli import main
 from solution.exam import Question, read_exam, write_exam
-from solution.scoring import Scored, Trained, trained, write_predictions
+from solution.scoring import ChoiceScores, TrainedQuestion, trained, write_predictions
 from solution.submit import write_submission
 
 CHOICES = ("가", "나", "다", "라")
@@ -16,14 +16,16 @@ OTHER = Question("t1", "다른 글", "?", CHOICES, 1, source="wiki")
 def submitted(tmp_path):
     """A function that hands in a submission whose model was trained on the rows given."""
     write_exam(tmp_path / "test.csv", TEST)
-    scored = [Scored(q.id, (-1.0,) * 4, (0.25,) * 4, 1, 0.0) for q in TEST]
+    scored = [ChoiceScores(q.id, (-1.0,) * 4, (0.25,) * 4, 1, 0.0) for q in TEST]
 
     def make(rows, answer=1):
         run = tmp_path / "run"
         run.mkdir(exist_ok=True)
         made_by = {} if rows == "silent" else {"trained_on": rows}
         write_predictions(run / "predictions.parquet", scored, made_by)
-        chosen = [Scored(s.id, s.log_likelihood, s.probability, answer, 0.0) for s in scored]
+        chosen = [
+            ChoiceScores(s.id, s.log_likelihood, s.probability, answer, 0.0) for s in scored
+        ]
         out = tmp_path / "submission"
         write_submission(chosen, read_exam(tmp_path / "test.csv"), out)
         file, exam = str(out / "submission.csv"), str(tmp_path / "test.csv")
@@ -55,17 +57,17 @@ def test_a_test_row_by_id_or_by_text_is_refused_with_its_id(submitted, capsys, r
     ["CSAT 2025", "csat_2025", "2023학년도 수능", "KICE mock", "EBS", "KMMLU", "klue_mrc"],
 )
 def test_barred_sources_are_refused_with_their_row(submitted, capsys, source):
-    assert submitted([Trained("extra-3", "0" * 16, source)]) == 2
+    assert submitted([TrainedQuestion("extra-3", "0" * 16, source)]) == 2
     assert "extra-3: trained on, and its source" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["", "kowiki", "debsoc", "websites", "KorQuAD"])
 def test_other_sources_are_let_through(submitted, source):
-    assert submitted([Trained("extra-3", "0" * 16, source)]) == 0
+    assert submitted([TrainedQuestion("extra-3", "0" * 16, source)]) == 0
 
 
 def test_the_contests_own_rows_may_be_trained_on(submitted):
-    assert submitted([Trained("generation-for-nlp-425", "0" * 16, "KMMLU")]) == 0
+    assert submitted([TrainedQuestion("generation-for-nlp-425", "0" * 16, "KMMLU")]) == 0
 
 
 def test_a_run_that_does_not_say_is_told_as_not_checked(submitted, capsys):

@@ -3,15 +3,15 @@
 import pytest
 from scipy.stats import binomtest
 
-from solution.base import UserError
-from solution.exam import Solution, halves, write_solution
+from solution.core import UserError
+from solution.exam import AnswerKey, public_private_split, write_answer_key
 from solution.submit import score
 from solution.submit.score import wilson
 
 
 def write(folder, answers, key):
-    solution = Solution(key, halves(list(key)))
-    write_solution(folder / "key.csv", solution)
+    solution = AnswerKey(key, public_private_split(list(key)))
+    write_answer_key(folder / "key.csv", solution)
     rows = "".join(f"{id},{answer}\n" for id, answer in answers.items())
     (folder / "mine.csv").write_text("id,answer\n" + rows)
     return folder / "mine.csv", folder / "key.csv"
@@ -19,7 +19,7 @@ def write(folder, answers, key):
 
 def test_right_answers_are_counted_for_each_half(tmp_path):
     key = {f"q{n}": 1 + n % 5 for n in range(9)}
-    usage = halves(list(key))
+    usage = public_private_split(list(key))
     answers = {id: key[id] if usage[id] == "Public" else 1 + key[id] % 5 for id in key}
     table = [line.split() for line in score(*write(tmp_path, answers, key)).splitlines()]
     assert table[1][:4] == ["public", "4", "4", "1.0000"]

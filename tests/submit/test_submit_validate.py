@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solution.base import Problems, UserError
 from solution.cli import main
+from solution.core import ErrorCollector, UserError
 from solution.exam import Question, Row, Table, write_exam
 from solution.submit import validate
 from solution.submit.checks import check_submission
@@ -136,7 +136,7 @@ ANSWERS = st.sampled_from(["1", "4", "5", "6", "0", "", "정", "1.0", " 1"])
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from("abcx"), ANSWERS), max_size=5))
 def test_only_what_answers_every_row_rightly_is_accepted(rows):
-    found = Problems("x")
+    found = ErrorCollector("x")
     listed = [Row(n, n + 1, {"id": i, "answer": a}) for n, (i, a) in enumerate(rows, start=1)]
     table = Table(Path("x"), ("id", "answer"), tuple(listed), "", "utf-8")
     check_submission(table, CHOICES, found)

@@ -9,10 +9,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solution.base import UserError
 from solution.cli import main
-from solution.exam import Question, Solution, halves, read_exam, write_exam, write_solution
-from solution.scoring import Scored, read_predictions, write_predictions
+from solution.core import UserError
+from solution.exam import (
+    AnswerKey,
+    Question,
+    public_private_split,
+    read_exam,
+    write_answer_key,
+    write_exam,
+)
+from solution.scoring import ChoiceScores, read_predictions, write_predictions
 from solution.submit import predict, submit_run, validate, write_submission
 
 FILES = ["private.csv", "public.csv", "submission.csv"]
@@ -26,7 +33,9 @@ def make_exam(folder, ids, choices=4):
 
 def answered(id, answer=1, choices=4):
     share = (1 / choices,) * choices
-    return Scored(id=id, log_likelihood=share, probability=share, answer=answer, margin=0.0)
+    return ChoiceScores(
+        id=id, log_likelihood=share, probability=share, answer=answer, margin=0.0
+    )
 
 
 def read(path):
@@ -65,7 +74,7 @@ def test_any_predictions_become_a_valid_submission(tmp_path, answers, random):
 def test_the_halves_of_a_solution_are_followed(tmp_path):
     exam = make_exam(tmp_path, "abc")
     usage = {"a": "Private", "b": "Private", "c": "Public"}
-    key = Solution(dict.fromkeys("abc", 1), usage)
+    key = AnswerKey(dict.fromkeys("abc", 1), usage)
     write_submission([answered(id) for id in "abc"], exam, tmp_path / "out", key)
     assert read(tmp_path / "out" / "public.csv") == [("c", 1)]
 
@@ -113,7 +122,9 @@ def make_run(folder, solution=True):
     if solution:
         data["solution"] = str(folder / "solution.csv")
         key = {"a": 1, "b": 2, "c": 4}
-        write_solution(folder / "solution.csv", Solution(key, halves(list(key))))
+        write_answer_key(
+            folder / "solution.csv", AnswerKey(key, public_private_split(list(key)))
+        )
     (run / "config.yaml").write_text("# fingerprint: 1\n" + yaml.safe_dump({"data": data}))
     scored = [answered("b", 2), answered("c", 3), answered("a", 1)]
     write_predictions(run / "predictions.parquet", scored, {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, atomic_write, note, open_run
+from solution.core import UserError, atomic_write, log, open_run
 from solution.explore.benchmarks.figures import figures, right_rows
 from solution.explore.benchmarks.job import KEY, PREDICTIONS, BenchmarkJob
 from solution.explore.benchmarks.published import Column, read_published
@@ -18,7 +18,7 @@ from solution.explore.benchmarks.tables import tables, write_csv
 from solution.explore.candidates import keep_failure, run_worker
 from solution.explore.lock import alone
 from solution.explore.suite import Entrant, folder_name
-from solution.scoring import Scored, read_predictions
+from solution.scoring import ChoiceScores, read_predictions
 
 
 @dataclass
@@ -72,7 +72,7 @@ def _present(suite: BenchmarkSuite) -> BenchmarkSuite:
             "--data DIR; without it, rows come from the hub where it has them."
         )
     for task, place in zip(lacking, places, strict=True):
-        note(f"{task.task}: {place} is not there; its column is left out")
+        log(f"{task.task}: {place} is not there; its column is left out")
     return suite.model_copy(update={"tasks": [t for t in suite.tasks if t not in lacking]})
 
 
@@ -88,7 +88,7 @@ def _measure(suite: BenchmarkSuite, entrant: Entrant, row: Measured, home: Path)
     try:
         runs = _runs(job)
         if all(run.finished for run in runs):
-            note(f"{job.name}: nothing has changed, its finished runs are used again")
+            log(f"{job.name}: nothing has changed, its finished runs are used again")
         else:
             row.reason = run_worker("solution.explore.benchmarks.worker", job)
         for run in runs:
@@ -112,7 +112,7 @@ def _runs(job: BenchmarkJob) -> list[Any]:
 
 def _read(row: Measured, task: Task, shots: int, place: Path) -> None:
     try:
-        scored: list[Scored] = read_predictions(place / PREDICTIONS)
+        scored: list[ChoiceScores] = read_predictions(place / PREDICTIONS)
         key = json.loads((place / KEY).read_text(encoding="utf-8"))
         measured = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
         earned = figures(task.figure, key, scored)

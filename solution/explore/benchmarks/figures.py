@@ -17,12 +17,12 @@ from solution.explore.statistics import (
     most_common,
     positions,
 )
-from solution.scoring import Scored
+from solution.scoring import ChoiceScores
 
 Key = Mapping[str, Sequence[Any]]
 
 
-def figures(figure: Figure, key: Key, scored: Sequence[Scored]) -> dict[str, Any]:
+def figures(figure: Figure, key: Key, scored: Sequence[ChoiceScores]) -> dict[str, Any]:
     """A cell's figure with its 95 % interval, and accuracy, macro-F1 and answers beside it.
 
     Rows that hang together (`key["group"]`) count together in the interval. `constant` is what
@@ -52,7 +52,7 @@ def figures(figure: Figure, key: Key, scored: Sequence[Scored]) -> dict[str, Any
     return told
 
 
-def right_rows(key: Key, scored: Sequence[Scored]) -> list[bool]:
+def right_rows(key: Key, scored: Sequence[ChoiceScores]) -> list[bool]:
     """Whether each row was answered right: with a true choice where it has several."""
     return [
         bool(true[one.answer - 1]) if true else one.answer == answer
@@ -61,7 +61,7 @@ def right_rows(key: Key, scored: Sequence[Scored]) -> list[bool]:
 
 
 def _valued(
-    figure: Figure, key: Key, scored: Sequence[Scored], right: Sequence[bool]
+    figure: Figure, key: Key, scored: Sequence[ChoiceScores], right: Sequence[bool]
 ) -> tuple[float, float, float]:
     if figure == "macro_f1":
         return macro_f1_interval(key["answer"], [one.answer for one in scored], key["group"])

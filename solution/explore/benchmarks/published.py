@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from solution.base import Problems, UserError, find
+from solution.core import ErrorCollector, UserError, resolve_path
 from solution.scoring import Family
 
 COLUMNS = ("task", "shots", "family", "model", "value", "source")
@@ -37,7 +37,7 @@ def read_published(file: str | None, family: Family) -> list[PublishedRow]:
     """
     if file is None:
         return []
-    path = find(file)
+    path = resolve_path(file)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             lines = list(csv.DictReader(stream))
@@ -47,7 +47,7 @@ def read_published(file: str | None, family: Family) -> list[PublishedRow]:
 
 
 def _checked(path: Path, lines: list[dict[str, str]]) -> list[dict[str, str]]:
-    problems = Problems(str(path))
+    problems = ErrorCollector(str(path))
     for number, line in enumerate(lines, start=2):
         try:
             fits = set(line) == set(COLUMNS) and int(line["shots"]) >= 0

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from solution.base import Config, find, load_config, read_yaml, shipped
+from solution.core import Config, load_config, read_yaml, resolve_config, resolve_path
 from solution.exam import load_prompt
 from solution.explore.suite import Entrant, Name, check_names
 from solution.scoring import Benchmark, Family, Rule
@@ -83,7 +83,7 @@ class BenchmarkSuite(Config):
             fixed=self.fast,
             rule=task.rule,
             limit=self.limit,
-            data=None if self.data is None else str(find(self.data)),
+            data=None if self.data is None else str(resolve_path(self.data)),
             file=task.file,
             exclude=self.exclude,
             prompt=load_prompt(self.prompt) if self.family == "exam" else None,
@@ -92,7 +92,7 @@ class BenchmarkSuite(Config):
 
 def is_benchmark_suite(name: str) -> bool:
     """Whether the suite of this name or file lists tasks rather than exams."""
-    return "tasks" in read_yaml(shipped("suites", name))
+    return "tasks" in read_yaml(resolve_config("suites", name))
 
 
 def load_benchmarks(
@@ -103,4 +103,4 @@ def load_benchmarks(
     `data` takes the place of the suite's folder. Raises UserError naming file, key and remedy.
     """
     given = [] if data is None else [f"data={data}"]
-    return load_config(shipped("suites", name), BenchmarkSuite, [*overrides, *given])
+    return load_config(resolve_config("suites", name), BenchmarkSuite, [*overrides, *given])

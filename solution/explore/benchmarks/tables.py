@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from solution.base import aligned, atomic_write, markdown
+from solution.core import aligned, atomic_write, markdown
 from solution.explore.benchmarks.published import Column, PublishedRow, slips
 from solution.explore.benchmarks.suite import BenchmarkSuite, Task
 from solution.explore.statistics import mcnemar, mean

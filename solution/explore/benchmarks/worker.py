@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from solution.base import Run, note, open_run, write_json
+from solution.core import Run, open_run, write_json
 from solution.explore.benchmarks.job import KEY, PREDICTIONS, BenchmarkJob
 from solution.explore.parts import Log, peak_memory_gib
 from solution.explore.worker import CACHE, work
@@ -19,7 +19,7 @@ from solution.scoring import (
     Benchmark,
     Given,
     ScoreCache,
-    Work,
+    TokenCounts,
     ask,
     cost,
     rows_mark,
@@ -38,7 +38,7 @@ def answer_all(job: BenchmarkJob, log: Log) -> None:
         if run.finished:
             continue
         label = f"{job.name}: {benchmark.task} {benchmark.shots}-shot"
-        note(f"{label} ({number} of {len(job.benchmarks)})")
+        log(f"{label} ({number} of {len(job.benchmarks)})")
         _make(run, loaded, benchmark, cache, job=job, label=label)
         log(f"{run.place.name} done")
 
@@ -52,7 +52,7 @@ def _make(
     job: BenchmarkJob,
     label: str,
 ) -> None:
-    start, spent = time.perf_counter(), Work()
+    start, spent = time.perf_counter(), TokenCounts()
     given = ask(
         loaded,
         benchmark,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from solution.base import Config, Progress, UserError, find, fingerprint, sha256_file
-from solution.exam import Prompt, Question, passage_groups
+from solution.core import Config, Progress, UserError, fingerprint, resolve_path, sha256_file
+from solution.exam import Prompt, Question, near_duplicate_groups
 from solution.scoring.benchmarks.korean import HUB, local_files, question_set, read_barred
 from solution.scoring.benchmarks.rows import Answered, Encoding, Row, score_rows
 from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import encode
-from solution.scoring.engine import Scored, score
-from solution.scoring.passes import Work
+from solution.scoring.engine import ChoiceScores, score
+from solution.scoring.passes import TokenCounts
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -54,7 +54,7 @@ class Benchmark(Config):
     @property
     def folder(self) -> Path | None:
         """The folder of local data, looked up as all paths of YAML files are."""
-        return find(self.data) if self.data is not None else None
+        return resolve_path(self.data) if self.data is not None else None
 
     @property
     def at_hand(self) -> bool:
@@ -79,7 +79,7 @@ class Benchmark(Config):
         return {
             **self.model_dump(mode="json", exclude={"data", "file", "exclude"}),
             "data": [sha256_file(path) for path in self.files()] or "hub",
-            "exclude": [sha256_file(find(file)) for file in self.exclude],
+            "exclude": [sha256_file(resolve_path(file)) for file in self.exclude],
             "lm_eval": importlib.metadata.version("lm_eval"),
         }
 
@@ -92,7 +92,7 @@ class Given:
     """
 
     rows: list[Row]
-    scored: list[Scored]
+    scored: list[ChoiceScores]
     spontaneous: list[bool]
     truncated: int
     excluded: int
@@ -104,11 +104,11 @@ def ask(
     *,
     batch_tokens: int,
     cache: ScoreCache,
-    work: Work,
+    work: TokenCounts,
     label: str,
 ) -> Given:
     """Ask a model all rows of a benchmark; raises UserError where its rows cannot be had."""
-    barred = read_barred([find(file) for file in benchmark.exclude])
+    barred = read_barred([resolve_path(file) for file in benchmark.exclude])
     if benchmark.family == "exam":
         how = (batch_tokens, cache, work)
         return _ask_exam(loaded, benchmark, barred.bars, how, label)
@@ -150,21 +150,21 @@ def _ask_exam(
     loaded: LoadedModel,
     benchmark: Benchmark,
     bars: Callable[[Question], bool],
-    how: tuple[int, ScoreCache, Work],
+    how: tuple[int, ScoreCache, TokenCounts],
     label: str,
 ) -> Given:
     assert benchmark.prompt is not None
     everything = question_set(benchmark.task, benchmark.file, benchmark.folder)
     questions = [q for q in everything if not bars(q)][: benchmark.limit]
     _some(questions, label)
-    groups = passage_groups(questions)
+    groups = near_duplicate_groups(questions)
     rows = [
         Row(q.id, "", (), q.answer or 0, group=str(group), subject=q.subject)
         for q, group in zip(questions, groups, strict=True)
     ]
     encoded = encode(questions, benchmark.prompt, loaded.tokenizer, loaded.max_length)
     progress = Progress(label, len(rows), "questions")
-    scored: list[Scored] = []
+    scored: list[ChoiceScores] = []
     batch_tokens, cache, work = how
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i].prompt_ids, i))
     for start in range(0, len(order), 64):
@@ -186,7 +186,7 @@ def _some(rows: list[Any], label: str) -> None:
         raise UserError(f"{label}: no row is left to ask. Mend `exclude` or the data.")
 
 
-def decide(row: Row, answered: list[Answered], rule: Rule) -> Scored:
+def decide(row: Row, answered: list[Answered], rule: Rule) -> ChoiceScores:
     """The row's answer: of the choices' log-likelihoods, over their characters where so ruled.
 
     Probabilities are those values' softmax; of equal values the first wins, as in the harness.
@@ -200,7 +200,7 @@ def decide(row: Row, answered: list[Answered], rule: Rule) -> Scored:
     logs = tuple(value - total for value in values)
     probability = tuple(math.exp(value) for value in logs)
     best, second = sorted(probability, reverse=True)[:2]
-    return Scored(row.id, logs, probability, 1 + values.index(top), best - second)
+    return ChoiceScores(row.id, logs, probability, 1 + values.index(top), best - second)
 
 
 def rows_mark(rows: list[Row]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.rows import Row
 from solution.scoring.local_tasks import local_tasks, mmlu_subjects

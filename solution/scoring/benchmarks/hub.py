@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from solution.base import UserError
+from solution.core import UserError
 
 
 @contextmanager

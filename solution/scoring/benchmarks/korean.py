@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.exam import Question, read_exam
 from solution.scoring.benchmarks.hub import from_hub
 

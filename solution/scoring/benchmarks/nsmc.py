@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError, note
+from solution.core import UserError, log
 from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.rows import Row
 
@@ -47,7 +47,7 @@ def read_nsmc(data: Path | None) -> tuple[list[Doc], list[Doc]]:
     try:
         return _local(data / "nsmc", TRAIN), test
     except UserError:
-        note(f"nsmc: no {TRAIN} there; the second half of {TEST} gives the shots instead")
+        log(f"nsmc: no {TRAIN} there; the second half of {TEST} gives the shots instead")
         half = len(test) // 2
         return test[half:], test[:half]
 

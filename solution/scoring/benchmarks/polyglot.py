@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from solution.base import UserError
+from solution.core import UserError
 from solution.scoring.benchmarks.harness_rows import GROUPS
 from solution.scoring.benchmarks.hub import from_hub
 from solution.scoring.benchmarks.nsmc import read_nsmc

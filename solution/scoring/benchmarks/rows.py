@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from solution.scoring.cache import ScoreCache
 from solution.scoring.engine import log_likelihoods
-from solution.scoring.passes import Work
+from solution.scoring.passes import TokenCounts
 from solution.scoring.tree import Ids, common
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def score_rows(
     *,
     batch_tokens: int,
     cache: ScoreCache,
-    work: Work,
+    work: TokenCounts,
     on_rows: Callable[[int], None],
 ) -> tuple[list[list[Answered]], int]:
     """Every choice of every row answered, in order, and how many rows lost their beginning.

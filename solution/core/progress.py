@@ -8,7 +8,7 @@ import time
 PLAIN_SECONDS = 10.0
 
 
-def note(text: str) -> None:
+def log(text: str) -> None:
     """Say one thing to the user on stderr; lines that move on a terminal make room for it."""
     wipe = "\r\x1b[J" if sys.stderr.isatty() else ""
     print(f"{wipe}{text}", file=sys.stderr, flush=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from solution.base.files import atomic_write
+from solution.core.files import atomic_write
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The whole lines of an interrupted run; what a kill cut short is taken out of the file.
 
     So the next line appended stands by itself. [] where there is no file.
@@ -24,11 +24,11 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
             rows.append(json.loads(line if line.endswith(b"\n") else b""))
         except ValueError:
             continue
-    write_lines(path, rows)
+    write_jsonl(path, rows)
     return rows
 
 
-def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """The rows as JSON lines, all of them or none."""
     with atomic_write(path) as part:
         part.write_text("".join(map(json_line, rows)), encoding="utf-8")

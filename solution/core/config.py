@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from solution.base.errors import Problems, UserError
+from solution.core.errors import ErrorCollector, UserError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,7 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-def shipped(kind: str, name: str) -> Path:
+def resolve_config(kind: str, name: str) -> Path:
     """The path of a configuration given by its short name (in solution/<kind>/) or as a file.
 
     Raises UserError where there is neither, with the names that exist.
@@ -57,7 +57,7 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = Problems(str(path))
+        problems = ErrorCollector(str(path))
         for fault in error.errors():
             problems.add(_explain(fault, model))
         problems.raise_if_any("Mend the keys named above (or the --set that changed them).")
@@ -74,16 +74,16 @@ def _read_extended(path: Path) -> dict[str, Any]:
     below = read_yaml(path.parent / base)
     if "extends" in below:
         raise UserError(f"{path}: extends: {base} extends a file itself; name that one.")
-    return merged(below, data)
+    return deep_merge(below, data)
 
 
-def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` over `below`, key by key; anything but a mapping is replaced whole."""
     both = dict(below)
     for key, value in above.items():
         old = below.get(key)
         deeper = isinstance(old, dict) and isinstance(value, dict)
-        both[key] = merged(old, value) if deeper and old is not None else value
+        both[key] = deep_merge(old, value) if deeper and old is not None else value
     return both
 
 

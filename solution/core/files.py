@@ -62,7 +62,7 @@ def fingerprint(inputs: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def find(path: str) -> Path:
+def resolve_path(path: str) -> Path:
     """A path from a YAML file, from the working directory, else from the project's root."""
     given = Path(path).expanduser()
     if given.is_absolute() or given.exists():

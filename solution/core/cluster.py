@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from solution.base.errors import UserError
-from solution.base.files import PROJECT
+from solution.core.errors import UserError
+from solution.core.files import PROJECT
 
 RETRIES = 3
 S = TypeVar("S")

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from solution.base.errors import UserError
-from solution.base.files import atomic_write, fingerprint
+from solution.core.errors import UserError
+from solution.core.files import atomic_write, fingerprint
 
 # A change of one of these may change a result, so it makes another run.
 PACKAGES = ("torch", "transformers", "peft", "trl", "unsloth", "bitsandbytes", "tokenizers")

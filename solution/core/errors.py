@@ -9,7 +9,7 @@ class UserError(Exception):
     """A fault in what the user gave: it names the place, what was expected and the remedy."""
 
 
-class Problems:
+class ErrorCollector:
     """Collects every fault of one input so that the user sees all of them at once."""
 
     def __init__(self, place: str) -> None:
