@@ -60,7 +60,9 @@ def _answer(
     loaded = load(reference)
     scored, counts = {}, {}
     for label, questions in exams.items():
-        scored[label], counts[label] = evaluate(loaded, questions, prompt, batch_tokens, label)
+        scored[label], counts[label] = evaluate(
+            loaded, questions, prompt, batch_tokens=batch_tokens, label=label
+        )
     return Answers(scored, counts, loaded.max_length, loaded.dtype)
 
 

@@ -45,9 +45,15 @@ def judged(drafts: Sequence[Draft], judge: Judge, rejected: Counter[str]) -> lis
     asked = [_asked(draft, number) for number, draft in enumerate(drafts)]
     bare = [replace(question, paragraph="") for question in asked]
     with_passage, _ = evaluate(
-        loaded, asked, judge.prompt, BATCH_TOKENS, "judge, with passages"
+        loaded,
+        asked,
+        judge.prompt,
+        batch_tokens=BATCH_TOKENS,
+        label="judge, with passages",
     )
-    without, _ = evaluate(loaded, bare, judge.prompt, BATCH_TOKENS, "judge, without")
+    without, _ = evaluate(
+        loaded, bare, judge.prompt, batch_tokens=BATCH_TOKENS, label="judge, without"
+    )
     for draft, question, read, guessed in zip(
         drafts, asked, with_passage, without, strict=True
     ):

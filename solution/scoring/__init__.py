@@ -1,12 +1,12 @@
 """From questions and a model to the probability of every choice."""
 
-from solution.scoring.answer import cost, evaluate
 from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
 from solution.scoring.average import How, average
 from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
 from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.engine import ChoiceScores, log_likelihoods, score, score_model
+from solution.scoring.evaluate import cost, evaluate, peak_memory_gib
 from solution.scoring.generate import Completion, GenerationConfig, GenerationRequest, generate
 from solution.scoring.harness_command import run_harness
 from solution.scoring.orders import Debias, Orders, orders_fault, plan_orders
@@ -51,6 +51,7 @@ __all__ = [
     "majority_vote",
     "orders_fault",
     "packed_arguments",
+    "peak_memory_gib",
     "plan_orders",
     "read_answer",
     "read_predictions",

@@ -62,7 +62,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
         loaded,
         asked,
         template,
-        batch_tokens,
+        batch_tokens=batch_tokens,
         label=exam.name,
         permutations=permutations,
         debias=debias,

@@ -66,12 +66,12 @@ def test_answering_gives_rows_in_order_and_the_figures_of_the_work(tmp_path):
     )
     loaded = load(reference)
     questions = some_questions(9)
-    scored, figures = evaluate(loaded, questions, PROMPT, 2000, "tiny")
+    scored, figures = evaluate(loaded, questions, PROMPT, batch_tokens=2000, label="tiny")
     expected = score(loaded, encode(questions, PROMPT, loaded.tokenizer, 400))
     assert [one.answer for one in scored] == [one.answer for one in expected]
     assert [one.id for one in scored] == [question.id for question in questions]
     assert figures["questions"] == 9
-    assert figures["truncated"] == sum(
+    assert figures["truncated_rows"] == sum(
         one.truncated_tokens > 0 for one in encode(questions, PROMPT, loaded.tokenizer, 400)
     )
     assert 0 < figures["of_plain"] <= 1 and figures["of_tree"] >= 1

@@ -24,9 +24,9 @@ def evaluate(
     loaded: LoadedModel,
     questions: Sequence[Question],
     prompt: Prompt,
+    *,
     batch_tokens: int = 16384,
     label: str = "scoring",
-    *,
     permutations: int = 1,
     debias: Debias = "none",
     cache: ScoreCache | None = None,
@@ -58,13 +58,14 @@ def evaluate(
     return scored, {
         "questions": len(questions),
         "orders": len(encoded),
-        "truncated": sum(some[0].truncated_tokens > 0 for some in grouped),
+        "truncated_rows": sum(some[0].truncated_tokens > 0 for some in grouped),
         "truncated_tokens": sum(some[0].truncated_tokens for some in grouped),
         "tokens": sum(len(one.prompt_ids) for one in encoded),
         **cost(work),
         "seconds": round(seconds, 3),
         "questions_per_second": round(len(questions) / max(seconds, 1e-9), 3),
-        "peak_memory_gib": round(_peak_bytes(loaded.device) / GIB, 3),
+        "peak_memory_gib": round(peak_memory_gib(loaded.device), 3),
+        **({"position_prior": plan.priors(plan.grouped(flat))} if debias == "pride" else {}),
     }
 
 
@@ -84,12 +85,17 @@ def cost(work: TokenCounts) -> dict[str, float]:
     }
 
 
-def _peak_bytes(device: str) -> int:
+def peak_memory_gib(device: str) -> float:
+    """Return this process's peak memory in GiB.
+
+    On CUDA: what PyTorch reserved, summed over the devices. Otherwise: the resident set size.
+    """
     import resource
 
-    if device == "cuda":
+    if device.startswith("cuda"):
         import torch
 
-        return sum(torch.cuda.max_memory_allocated(i) for i in range(torch.cuda.device_count()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        devices = range(torch.cuda.device_count())
+        return sum(torch.cuda.max_memory_reserved(i) for i in devices) / GIB
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB
