@@ -13,7 +13,7 @@ from typing import Any
 from solution.core import UserError
 from solution.report.runs import Entry
 
-HERE = Path(__file__).parent / "published"
+HERE = Path(__file__).parent / "published_scores"
 PREFIX = "kobest_"
 
 
