@@ -13,8 +13,9 @@ from solution.explore.candidates import Outcome
 from solution.explore.key import Key, credits_of, figures
 from solution.explore.notes import SAME, SCORED, WAITING, Row, notes_on
 from solution.explore.statistics import (
+    adjusted_pairwise,
     calibration_error,
-    holm,
+    format_accuracy,
     implied_count,
     mcnemar,
     most_common,
@@ -146,21 +147,15 @@ def _against(published: Published, key: Key, right: Sequence[bool]) -> float | N
 
 
 def _compare(rows: Sequence[Row], key: Key, outcomes: dict[str, Outcome]) -> None:
-    """Add to each scored row but the first the p-value that it is as good as the first.
-
-    And the same by Holm, over all candidates that are compared.
-    """
-    right = {
-        row["model"]: [
-            c == 1 for c in credits_of(key, [(a,) for a in outcomes[row["model"]].answers])
-        ]
-        for row in rows
-        if row["status"] == SCORED
-    }
-    others = [row for row in rows[1:] if row["status"] == SCORED]
-    values = [mcnemar(right[rows[0]["model"]], right[row["model"]]) for row in others]
-    for row, value, raised in zip(others, values, holm(values), strict=True):
-        row["p_best"], row["p_best_holm"] = value, raised
+    """Add to each scored row but the first its p-value against the first, raw and adjusted."""
+    scored = [row for row in rows if row["status"] == SCORED]
+    right = [
+        [c == 1 for c in credits_of(key, [(a,) for a in outcomes[row["model"]].answers])]
+        for row in scored
+    ]
+    adjusted = adjusted_pairwise(right)
+    for i, row in enumerate(scored[1:], start=1):
+        row["p_best"], row["p_best_holm"] = mcnemar(right[0], right[i]), adjusted[0, i]
 
 
 def _columns_shown(key: Key, rows: Sequence[Row]) -> dict[str, str]:
@@ -207,7 +202,7 @@ def _cell(row: Row, name: str) -> str:
 def _number(value: Any, digits: int) -> str:
     if value is None:
         return ""
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    return format_accuracy(value, digits) if isinstance(value, float) else str(value)
 
 
 def _heading(suite: Suite, key: Key) -> str:

@@ -23,8 +23,8 @@ def notes_on(rows: Sequence[Row], base: Sequence[Row], key: Key) -> list[str]:
     """What to mind about the rows of candidates and of baselines, one line each."""
     notes = [
         "95 % interval: Student's t, questions of one passage counted together. p (best): "
-        f"exact McNemar test against the first row; p (Holm): the same, held for all rows at "
-        f"once; ≈ (p ≥ {SAME}): the order may be chance.",
+        "exact McNemar test against the first row; p (Holm): the same, adjusted over all "
+        f"pairs of rows; ≈ (p ≥ {SAME}): the order may be chance.",
         "q/s: questions a second; GiB: the most memory held. Baselines know no language: the "
         "key's most frequent answer, chance, the longest choice, the choice whose words share "
         "most letter pairs with the passage.",

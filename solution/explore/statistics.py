@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import combinations
 from typing import Any
 
 from solution.exam import Question, choice_orders
@@ -83,6 +85,24 @@ def holm(values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (len(values) - rank) * values[i]))
         adjusted[i] = reached
     return adjusted
+
+
+def adjusted_pairwise(right: Sequence[Sequence[bool]]) -> dict[tuple[int, int], float]:
+    """Compare every pair of models: McNemar's p-value, adjusted by Holm over all pairs.
+
+    `right[i]` is whether model i answered each question correctly; keys are (i, j) with i < j.
+    The leaderboard and the report both use it, so a pair has one adjusted p-value everywhere.
+    """
+    pairs = list(combinations(range(len(right)), 2))
+    return dict(zip(pairs, holm([mcnemar(right[i], right[j]) for i, j in pairs]), strict=True))
+
+
+def format_accuracy(value: float, digits: int = 4) -> str:
+    """Format a figure with a fixed number of digits, ties away from zero.
+
+    Equals JavaScript's `toFixed` (0.53125 is 0.5313), so tables and the report agree.
+    """
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 def implied_count(share: float, rows: int) -> int | None:

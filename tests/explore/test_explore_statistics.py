@@ -10,9 +10,11 @@ from sklearn.metrics import f1_score
 
 from solution.exam import Question
 from solution.explore.statistics import (
+    adjusted_pairwise,
     calibration_error,
     clustered_error,
     clustered_interval,
+    format_accuracy,
     holm,
     implied_count,
     macro_f1,
@@ -122,6 +124,25 @@ def test_holm_is_that_of_statsmodels(values):
 
     expected = multipletests(values, method="holm")[1].tolist() if values else []
     assert holm(values) == pytest.approx(expected)
+
+
+def test_a_pair_has_one_adjusted_p_value_over_all_pairs():
+    rng = random.Random(4)
+    right = [[rng.random() < p for _ in range(200)] for p in (0.8, 0.6, 0.55)]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    raw = [mcnemar(right[i], right[j]) for i, j in pairs]
+    assert adjusted_pairwise(right) == dict(zip(pairs, holm(raw), strict=True))
+    assert adjusted_pairwise(right[:1]) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.53125, "0.5313"), (0.21875, "0.2188"), (0.30625, "0.3063"), (1.0, "1.0000")],
+)
+def test_figures_are_rounded_as_the_report_rounds_them(value, text):
+    """Halves go up, as in JavaScript's toFixed."""
+    assert format_accuracy(value) == text
+    assert format_accuracy(2.675, 2) == "2.67", "the double below 2.675, as in JavaScript"
 
 
 def test_published_shares_are_counts_of_the_rows_they_were_measured_on():
