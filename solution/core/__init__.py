@@ -1,22 +1,26 @@
-"""What every room stands on: errors, configuration, whole files, run folders, progress."""
+"""Shared utilities: errors, configuration, atomic files, run folders, progress, tables."""
 
-from solution.core.cluster import RETRIES, Mapper, connected, map_here, mapping
+from solution.core.cluster import Mapper, map_here, mapping
 from solution.core.config import Config, deep_merge, load_config, read_yaml, resolve_config
 from solution.core.errors import ErrorCollector, UserError
 from solution.core.files import (
+    append_jsonl,
     atomic_directory,
     atomic_write,
+    exclusive_lock,
     fingerprint,
+    json_line,
+    read_jsonl,
     resolve_path,
     sha256_file,
+    write_json,
+    write_jsonl,
 )
-from solution.core.journal import json_line, read_jsonl, write_jsonl
 from solution.core.progress import Progress, log
-from solution.core.run import Run, find_run, open_run, write_json
+from solution.core.run_folder import Run, find_run, open_run, package_version
 from solution.core.table import aligned, markdown, width
 
 __all__ = [
-    "RETRIES",
     "Config",
     "ErrorCollector",
     "Mapper",
@@ -24,10 +28,11 @@ __all__ = [
     "Run",
     "UserError",
     "aligned",
+    "append_jsonl",
     "atomic_directory",
     "atomic_write",
-    "connected",
     "deep_merge",
+    "exclusive_lock",
     "find_run",
     "fingerprint",
     "json_line",
@@ -37,6 +42,7 @@ __all__ = [
     "mapping",
     "markdown",
     "open_run",
+    "package_version",
     "read_jsonl",
     "read_yaml",
     "resolve_config",

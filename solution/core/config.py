@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,18 +16,22 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 class Config(BaseModel):
-    """Base of every configuration: unknown keys are errors, values don't change."""
+    """Base of every configuration: frozen, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions and what replaces each; an error message names the new key."""
 
 
 C = TypeVar("C", bound=Config)
 
 
 def resolve_config(kind: str, name: str) -> Path:
-    """The path of a configuration given by its short name (in solution/<kind>/) or as a file.
+    """Return the path of a configuration: a short name in solution/<kind>/ or a YAML file.
 
-    Raises UserError where there is neither, with the names that exist.
+    Raises:
+        UserError: There is no such file; the message lists the available names.
+
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
@@ -38,9 +42,12 @@ def resolve_config(kind: str, name: str) -> Path:
         return path
     path = PACKAGE / kind / f"{name}.yaml"
     if not path.is_file():
-        names = ", ".join(sorted(p.stem for p in (PACKAGE / kind).glob("*.yaml")))
+        names = sorted(p.stem for p in (PACKAGE / kind).glob("*.yaml"))
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
-            f"{name!r} is none of the {kind} here: {names}. Or give a path to a .yaml."
+            f"{name!r} is not one of the {kind}.{hint} Available: {', '.join(names)}; "
+            "or give a path to a .yaml file."
         )
     return path
 
@@ -48,8 +55,11 @@ def resolve_config(kind: str, name: str) -> Path:
 def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
     """Read one YAML file, apply `key.sub=value` overrides and validate it.
 
-    A file that `extends` another (a path from its own folder) changes the keys it names and
-    takes the rest from there. Raises UserError naming the file, the key and what was expected.
+    A file with `extends: OTHER.yaml` (relative to its own folder) overrides the keys it names.
+
+    Raises:
+        UserError: Names the file, each wrong key and what was expected.
+
     """
     data = _read_extended(path)
     for override in overrides:
@@ -58,37 +68,24 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
         return model.model_validate(data)
     except ValidationError as error:
         problems = ErrorCollector(str(path))
-        for fault in error.errors():
-            problems.add(_explain(fault, model))
-        problems.raise_if_any("Mend the keys named above (or the --set that changed them).")
+        for detail in error.errors():
+            problems.add(_explain(detail, model))
+        problems.raise_if_any("Fix the keys named above (or the --set that changed them).")
         raise AssertionError("unreachable") from error
 
 
-def _read_extended(path: Path) -> dict[str, Any]:
-    data = read_yaml(path)
-    base = data.pop("extends", None)
-    if base is None:
-        return data
-    if not isinstance(base, str):
-        raise UserError(f"{path}: extends: expected the path of a YAML file.")
-    below = read_yaml(path.parent / base)
-    if "extends" in below:
-        raise UserError(f"{path}: extends: {base} extends a file itself; name that one.")
-    return deep_merge(below, data)
-
-
-def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, key by key; anything but a mapping is replaced whole."""
-    both = dict(below)
-    for key, value in above.items():
-        old = below.get(key)
-        deeper = isinstance(old, dict) and isinstance(value, dict)
-        both[key] = deep_merge(old, value) if deeper and old is not None else value
-    return both
+def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` updated with `changes`; nested mappings merge, other values do not."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = base.get(key)
+        nested = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = deep_merge(old, value) if nested and old is not None else value
+    return merged
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping of one YAML file; raises UserError where it is none."""
+    """Read a YAML mapping; raise UserError for anything else."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -100,6 +97,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"{path}: expected a mapping of keys at the top, found {type(data).__name__}."
         )
     return data
+
+
+def _read_extended(path: Path) -> dict[str, Any]:
+    data = read_yaml(path)
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data
+    if not isinstance(parent, str):
+        raise UserError(f"{path}: extends: expected the path of a YAML file.")
+    base = read_yaml(path.parent / parent)
+    if "extends" in base:
+        raise UserError(f"{path}: extends: {parent} extends another file; name that one.")
+    return deep_merge(base, data)
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -118,20 +128,26 @@ def _override(data: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {override}: the value is not valid YAML: {error}") from error
 
 
-def _explain(fault: Any, model: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _all_keys(model), n=1)
+def _explain(error: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        key = str(error["loc"][-1])
+        for config in _nested(model):
+            if key in getattr(config, "RENAMED", {}):
+                return f"{where}: replaced by {config.RENAMED[key]}"
+        known = {name for config in _nested(model) for name in config.model_fields}
+        near = difflib.get_close_matches(key, known, n=1)
         return f"{where}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"{where}: missing"
-    return f"{where}: {fault['msg']} (found {fault['input']!r})"
+    return f"{where}: {error['msg']} (found {error['input']!r})"
 
 
-def _all_keys(model: type[BaseModel]) -> set[str]:
-    keys: set[str] = set()
-    for name, field in model.model_fields.items():
-        keys.add(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys |= _all_keys(field.annotation)
-    return keys
+def _nested(annotation: Any) -> Iterator[Any]:
+    """Yield the pydantic models inside an annotation, depth first."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _nested(field.annotation)
+    for argument in get_args(annotation):
+        yield from _nested(argument)

@@ -1,4 +1,4 @@
-"""Tables of text: aligned for a terminal that shows Korean letters wide, or as Markdown."""
+"""Text tables: aligned for a terminal (Korean letters are two columns wide) or as Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def width(text: str) -> int:
-    """The columns a terminal gives `text`: two a Korean letter, none a combining one."""
+    """Return the columns of `text`: two for a wide letter, none for a combining one."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -15,21 +15,18 @@ def width(text: str) -> int:
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table for a terminal: first and last column to the left, the others to the right."""
+    """Format for a terminal: first and last column left-aligned, the others right-aligned."""
     widths = [max(map(width, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * size for size in widths]
     return "\n".join(_line(cells, widths) for cells in (header, rule, *rows))
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a Markdown table."""
+    """Format as a Markdown table with the same alignment."""
     rule = [":--", *["--:"] * (len(header) - 2), ":--"]
-    lines = ["| " + " | ".join(_escaped(c) for c in cells) + " |" for cells in (header, *rows)]
+    table = [[cell.replace("|", "\\|") for cell in cells] for cells in (header, *rows)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in table]
     return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from solution.core import RETRIES, UserError, log, open_run
+from solution.core import UserError, log, open_run
 from solution.explore.candidates import Outcome, Watch, attempt, failed, finished
 from solution.explore.job import Job
+from solution.explore.ray_cluster import RETRIES
 from solution.models import ModelReference, weights_needed
 
 # What scoring holds beside the weights: libraries, activations, the cache of a batch.

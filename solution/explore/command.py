@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from solution.core import UserError, atomic_write, connected, resolve_path, write_json
+from solution.core import UserError, atomic_write, resolve_path, write_json
 from solution.exam import AnswerKey, Prompt, load_prompt, write_answer_key, write_exam
 from solution.explore.benchmarks import explore_benchmarks, is_benchmark_suite
 from solution.explore.candidates import Outcome, Watch, outcome_of
@@ -17,6 +17,7 @@ from solution.explore.key import Key, figures, read_key
 from solution.explore.leaderboard import leaderboard, text, write_csv
 from solution.explore.live import Live
 from solution.explore.lock import alone
+from solution.explore.ray_cluster import connected
 from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
 from solution.kowiki import with_contexts

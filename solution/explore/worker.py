@@ -119,7 +119,7 @@ def _publish(job: Job, run: Run, measured: dict[str, Any]) -> None:
         part.unlink()
     (run.work / PARTS).rmdir()
     job.log.replace(run.work / "log.txt")
-    run.publish(measured)
+    run.finalize(measured)
 
 
 def _facts(loaded: LoadedModel) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def finetune_folds(
     log("The mean of the folds' adapters:")
     merged = answer(plan, tuned, prompt, {"test": material.test.questions}).scored["test"]
     right = sum(s.answer == q.answer for s, q in zip(held, pool, strict=True))
-    run.publish({"out_of_fold": right / len(pool)} | _metrics(material, places, mixed, merged))
+    run.finalize({"out_of_fold": right / len(pool)} | _metrics(material, places, mixed, merged))
     return place
 
 

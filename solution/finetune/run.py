@@ -97,7 +97,7 @@ def tune(
         _leave_nothing(run)
         raise
     shutil.rmtree(run.work / CHECKPOINTS, ignore_errors=True)
-    run.publish(metrics)
+    run.finalize(metrics)
     return place
 
 
@@ -109,7 +109,7 @@ def _train_along(plan: Recipe, prompt: Prompt, material: Material, run: Run) -> 
         facts = json.loads(before.read_text(encoding="utf-8"))
         _train(plan, prompt, material, run.work, facts)
     wait_until(lambda: run.finished)
-    return run.place
+    return run.directory
 
 
 def inputs_of(plan: Recipe, prompt: Prompt) -> dict[str, Any]:

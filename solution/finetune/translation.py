@@ -15,8 +15,8 @@ from solution.core import (
     Progress,
     Run,
     UserError,
+    append_jsonl,
     find_run,
-    json_line,
     log,
     open_run,
     read_jsonl,
@@ -109,22 +109,20 @@ def _work(run: Run, source: str, rows: int, by: Translator, seed: int) -> None:
     for name in (DRAWN, JOURNAL):
         (run.work / name).unlink()
     translated_rows = len(done) - faults.total()
-    run.publish({"drawn": rows, "translated": translated_rows, "failed": dict(faults)})
+    run.finalize({"drawn": rows, "translated": translated_rows, "failed": dict(faults)})
 
 
 def _translate_all(todo: list[Row], by: Translator, journal: Path) -> dict[str, Row]:
     done = {}
     progress = Progress("translate", len(todo), "rows")
-    with journal.open("a", encoding="utf-8") as stream:
-        for row in todo:
-            try:
-                found = translated(row, by)
-            except Lost as error:
-                found = {**row, "fault": str(error)}
-            done[row["id"]] = found
-            stream.write(json_line(found))
-            stream.flush()
-            progress.advance()
+    for row in todo:
+        try:
+            found = translated(row, by)
+        except Lost as error:
+            found = {**row, "fault": str(error)}
+        done[row["id"]] = found
+        append_jsonl(journal, found)
+        progress.advance()
     return done
 
 

@@ -95,7 +95,7 @@ def questions(
     write_exam(run.work / QUESTIONS, clean)
     _write_provenance(run.work / PROVENANCE, kept, drawn, near)
     write_json(run.work / REPORT, report)
-    run.publish(report)
+    run.finalize(report)
     return report
 
 

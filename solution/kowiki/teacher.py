@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from solution.core import Progress, json_line, read_jsonl
+from solution.core import Progress, append_jsonl, read_jsonl
 from solution.kowiki.asking import Ask, Page, Teacher, asker
 from solution.kowiki.draft import Draft
 from solution.kowiki.passages import Passage
@@ -35,21 +35,19 @@ def taught(
     drafts: list[Draft] = []
     calls: list[dict[str, Any]] = []
     progress = Progress(f"questions by {teacher.name}", limit, "questions")
-    with (work / CALLS).open("a", encoding="utf-8") as file:
-        for place in order:
-            if len(drafts) >= limit:
-                break
-            passage = passages[place]
-            call = kept.get(passage.passage_id)
-            if call is None:
-                ask = ask or asker(teacher)
-                call = _call(teacher, ask, passage, shown[place])
-                file.write(json_line(call))
-                file.flush()
-            new = list(_drafts(passage, call, shown[place]))
-            drafts += new
-            calls.append(call)
-            progress.advance(min(len(new), limit))
+    for place in order:
+        if len(drafts) >= limit:
+            break
+        passage = passages[place]
+        call = kept.get(passage.passage_id)
+        if call is None:
+            ask = ask or asker(teacher)
+            call = _call(teacher, ask, passage, shown[place])
+            append_jsonl(work / CALLS, call)
+        new = list(_drafts(passage, call, shown[place]))
+        drafts += new
+        calls.append(call)
+        progress.advance(min(len(new), limit))
     return drafts, _report(teacher, calls, len(drafts))
 
 

@@ -33,7 +33,7 @@ PREDICTIONS, METRICS, CONFIG, BOARD = (
 EXAM, SOLUTION = "exam.csv", "solution.csv"
 DEFAULTS = ("explore", "finetune")
 WITHOUT = ", without passages"
-SET_ASIDE = re.compile(r"\.[0-9a-f]{8}$")  # an earlier run of that name, see solution.core.run
+SET_ASIDE = re.compile(r"\.[0-9a-f]{8}$")  # an earlier run of that name, see core.run_folder
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _measure(suite: BenchmarkSuite, entrant: Entrant, row: Measured, home: Path)
                 run.work.rmdir()
         for (task, shots), run in zip(columns, runs, strict=True):
             if run.finished:
-                _read(row, task, shots, run.place)
+                _read(row, task, shots, run.directory)
     except UserError as error:
         row.reason = str(error)
     if row.reason:

@@ -40,7 +40,7 @@ def answer_all(job: BenchmarkJob, log: Log) -> None:
         label = f"{job.name}: {benchmark.task} {benchmark.shots}-shot"
         log(f"{label} ({number} of {len(job.benchmarks)})")
         _make(run, loaded, benchmark, cache, job=job, label=label)
-        log(f"{run.place.name} done")
+        log(f"{run.directory.name} done")
 
 
 def _make(
@@ -76,7 +76,7 @@ def _make(
         # what an earlier attempt left in the cache was not computed again
         **cost(spent),
     }
-    run.publish(measured)
+    run.finalize(measured)
 
 
 def _key(given: Given) -> dict[str, Any]:
