@@ -16,7 +16,7 @@ from solution.cli_kowiki import add_kowiki
 from solution.cli_submit import add_submit
 
 if TYPE_CHECKING:
-    from solution.kowiki import Retrieve
+    from solution.kowiki import RetrievalConfig
 
 RESUME = "Interrupted. Run the same command again to go on from here."
 
@@ -111,15 +111,11 @@ def _ask(options: argparse.Namespace) -> None:
     ask(models, options.adapter, *where, retrieve=_retrieve(options))
 
 
-def _retrieve(options: argparse.Namespace) -> Retrieve | None:
-    from solution.core import UserError
-    from solution.kowiki import Retrieve
+def _retrieve(options: argparse.Namespace) -> RetrievalConfig | None:
+    from solution.kowiki import RetrievalConfig
 
-    gate = str(options.gate) if options.gate else None
     if options.passages:
-        return Retrieve(passages=str(options.passages), gate=gate, k=options.k)
-    if gate:
-        raise UserError("--gate decides over passages: name their folder with --passages.")
+        return RetrievalConfig(passages=str(options.passages), top_k=options.top_k)
     return None
 
 
@@ -262,8 +258,9 @@ def _add_retrieval(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--passages", type=Path, help="answer with a `kowiki build`'s passages"
     )
-    command.add_argument("-k", type=int, choices=[1, 2, 3], default=1, help="passages at most")
-    command.add_argument("--gate", type=Path, help="gate.json of the fine-tuning")
+    command.add_argument(
+        "--top-k", type=int, choices=[1, 2, 3], default=1, help="passages at most"
+    )
 
 
 def _add_ask(command: argparse.ArgumentParser) -> None:

@@ -22,7 +22,6 @@ def add_kowiki(command: argparse.ArgumentParser) -> None:
     action.add_argument("--objectives", type=Path, help="file of one objective a line")
     action.add_argument("-k", type=int, default=5, help="passages to find a query")
     action.add_argument("--analyser", choices=["bigrams", "words", "kiwi"], default="bigrams")
-    action.add_argument("--rerank", metavar="MODEL", help="a dense model orders the best 50")
     action.add_argument("--json", action="store_true", help="one JSON object a line")
     action.set_defaults(command=_kowiki_search)
     action = actions.add_parser("questions", help="make questions that no exam holds")
@@ -35,9 +34,6 @@ def add_kowiki(command: argparse.ArgumentParser) -> None:
     action.add_argument("--judge", help="leave out what this model finds no answer to")
     action.add_argument("--judge-prompt", default="contest", help="prompt name or FILE.yaml")
     action.add_argument("--seed", type=int, default=0)
-    action.add_argument(
-        "--ray", nargs="?", const="local", metavar="ADDRESS", help="work on a Ray cluster"
-    )
     action.set_defaults(command=_kowiki_questions)
     action = actions.add_parser(
         "ablation", help="tune with no wiki, its text, questions on it or both, and compare"
@@ -72,12 +68,10 @@ def _kowiki_search(options: argparse.Namespace) -> None:
     if (options.query is None) == (options.objectives is None):
         raise UserError("Give either a query or --objectives FILE.")
     wiki, how = options.passages, (options.analyser, options.k)
-    if options.objectives and options.rerank:
-        raise UserError("--rerank is for one query, not for --objectives.")
     if options.objectives:
         print(articles_text(select_articles(options.objectives, wiki, *how), options.json))
     else:
-        print(search(options.query, wiki, *how, options.json, model=options.rerank))
+        print(search(options.query, wiki, *how, options.json))
 
 
 def _kowiki_questions(options: argparse.Namespace) -> None:
@@ -99,7 +93,6 @@ def _kowiki_questions(options: argparse.Namespace) -> None:
         seed=options.seed,
         teacher=options.teacher,
         judge=judge,
-        ray=options.ray,
     )
     print(json.dumps(report, ensure_ascii=False, indent=2))
 

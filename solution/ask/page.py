@@ -10,16 +10,16 @@ from typing import Any
 from solution.ask.orders import Answered, answer_turned, as_question
 from solution.core import UserError, log, resolve_path
 from solution.exam import Exam, Prompt, Question, load_prompt, read_exam
-from solution.kowiki import Hit, Retrieve, open_index, with_contexts
+from solution.kowiki import Hit, RetrievalConfig, open_index, retrieve_passages
 from solution.models import LoadedModel, ModelReference, load
 
 HOST = "127.0.0.1"
 TITLE = "Ask a model · 모델에게 묻기"
 Cells = list[list[str]]
 HEADERS = ["choice · 선택지", "as asked · 그대로", "mean · 평균", "turned · 순서 바꿈"]
-WIKI_HEADERS = ["title · 제목", "section · 절", "score · 점수", "likeness · 닮음", "text · 글"]
+WIKI_HEADERS = ["title · 제목", "section · 절", "score · 점수", "overlap · 겹침", "text · 글"]
 NOTHING_FITS = (
-    "No passage is shown: a long paragraph, none like the question, or a shut gate. "
+    "No passage is shown: a long paragraph, or none that overlaps with the question. "
     "· 보여 줄 위키 글이 없습니다."
 )
 
@@ -31,7 +31,7 @@ def ask(
     prompt: str,
     port: int | None,
     *,
-    retrieve: Retrieve | None = None,
+    retrieve: RetrievalConfig | None = None,
 ) -> None:
     """Serve the page until Ctrl-C.
 
@@ -69,7 +69,10 @@ def settings(port: int | None) -> dict[str, Any]:
 
 
 def build(
-    loaded: Sequence[LoadedModel], exam: Exam, prompt: Prompt, retrieve: Retrieve | None = None
+    loaded: Sequence[LoadedModel],
+    exam: Exam,
+    prompt: Prompt,
+    retrieve: RetrievalConfig | None = None,
 ) -> Any:
     """The page's blocks: a question to pick or type, and for each model what it gives."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -106,13 +109,16 @@ def build(
 
 
 def answered_by(
-    loaded: Sequence[LoadedModel], question: Question, prompt: Prompt, retrieve: Retrieve | None
+    loaded: Sequence[LoadedModel],
+    question: Question,
+    prompt: Prompt,
+    retrieve: RetrievalConfig | None,
 ) -> list[Any]:
     """What the page shows for a question: a line and a table a model, then the passages."""
     plain = [answer_turned(model, question, prompt) for model in loaded]
     if retrieve is None:
         return [part for a in plain for part in (verdict(a), table(question, a))]
-    put_in = with_contexts([question], retrieve, prompt, label="one question")
+    put_in = retrieve_passages([question], retrieve, prompt, label="one question")
     [told], [found] = put_in.questions, put_in.found
     parts: list[Any] = []
     for model, without in zip(loaded, plain, strict=True):
@@ -121,7 +127,7 @@ def answered_by(
         rows = table(question, without, within)
         wide = rows if within else [[*row, "–"] for row in rows]
         parts += [f"{verdict(without)}\n{said}", wide]
-    return [*parts, passages(found.hits, found.likeness)]
+    return [*parts, passages(found.hits, found.overlaps)]
 
 
 def typed_of(question: Question) -> list[str]:
@@ -155,7 +161,7 @@ def table(question: Question, answered: Answered, within: Answered | None = None
     return rows
 
 
-def passages(hits: Sequence[Hit], likeness: Sequence[float]) -> Cells:
+def passages(hits: Sequence[Hit], overlaps: Sequence[float]) -> Cells:
     """A row a passage, best first: where it stands, what it scores, what it says."""
     return [
         [
@@ -165,7 +171,7 @@ def passages(hits: Sequence[Hit], likeness: Sequence[float]) -> Cells:
             f"{like:.2f}",
             hit.passage.text,
         ]
-        for hit, like in zip(hits, likeness, strict=True)
+        for hit, like in zip(hits, overlaps, strict=True)
     ]
 
 

@@ -20,7 +20,7 @@ from solution.explore.lock import alone
 from solution.explore.ray_cluster import connected
 from solution.explore.statistics import order_effect
 from solution.explore.suite import Candidate, Suite, folder_name, load_suite
-from solution.kowiki import with_contexts
+from solution.kowiki import retrieve_passages
 
 Scorer = Callable[[Iterable[Job], Watch], Iterator[tuple[Job, Outcome]]]
 TITLE = "# Leaderboard\n\n"
@@ -148,7 +148,9 @@ def _job(plan: Suite, candidate: Candidate, prompt: Prompt, key: Key, folder: Pa
     questions = without_answers(key.questions)
     if candidate.retrieve:
         label = candidate.name
-        questions = with_contexts(questions, candidate.retrieve, prompt, label=label).questions
+        questions = retrieve_passages(
+            questions, candidate.retrieve, prompt, label=label
+        ).questions
     return Job(
         name=candidate.name,
         place=folder / folder_name(candidate.name),

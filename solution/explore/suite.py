@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from solution.core import Config, load_config, resolve_config
-from solution.kowiki import Retrieve
+from solution.kowiki import RetrievalConfig
 from solution.models import ModelReference
 from solution.scoring import Debias, GenerationConfig, orders_fault
 
@@ -68,7 +68,7 @@ class Candidate(Entrant):
     prompt: str | None = None
     licence: str = ""
     """What the model's page says of its terms; shown, never judged."""
-    retrieve: Retrieve | None = None
+    retrieve: RetrievalConfig | None = None
     """Which questions this candidate sees with a wiki's passages."""
     published: Published | None = None
     scorer: Literal["probability", "generate"] = "probability"
@@ -107,7 +107,7 @@ class Suite(Config):
     """`pride` takes out what a model likes of a place, whatever stands there."""
     seed: int = 0
     """Draws the public and private halves where the key does not name them."""
-    retrieve: Retrieve | None = None
+    retrieve: RetrievalConfig | None = None
     """Score every candidate a second time with a wiki's passages, as `<name>-with-passages`."""
     exams: list[ExamEntry] = Field(min_length=1)
     candidates: list[Candidate] = Field(min_length=1)

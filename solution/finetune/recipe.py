@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from solution.core import Config, UserError, load_config, resolve_config, resolve_path
 from solution.finetune.processes import is_main_process, wait_until
-from solution.kowiki import Retrieve
+from solution.kowiki import RetrievalConfig
 from solution.models import ModelReference, make_tiny
 
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -60,8 +60,8 @@ class Data(Config):
     kowiki: Kowiki | None = None
 
 
-class Retrieval(Retrieve):
-    """Answer with a wiki's passages too, by a gate learnt on the validation questions."""
+class Retrieval(RetrievalConfig):
+    """Show a wiki's passages in training and in answering."""
 
     in_training: float = Field(default=1.0, ge=0, le=1)
     """Share of the admitted training questions that show theirs, drawn anew in every epoch.

@@ -67,7 +67,7 @@ def before_after_table(run: Path) -> str:
 
 
 def _by_passages(retrieval: dict[str, Any]) -> str:
-    """A table of the ways to answer: without passages, with them, and by the gate (counts)."""
+    """A table of the ways to answer: without passages and with them (counts)."""
     ways = retrieval["accuracy"]
     parts = {
         way: {"validation": found["validation"], **found.get("test", {})}

@@ -39,7 +39,6 @@ def questions(
     seed: int,
     teacher: str | None = None,
     judge: Judge | None = None,
-    ray: str | None = None,
 ) -> dict[str, Any]:
     """Write questions on the passages of a build under `out`; return the report's counts.
 
@@ -47,9 +46,8 @@ def questions(
     is then needed). A `judge` model leaves out what it can't answer with the passage, or is
     certain of without one that is shown. Every question is held against the test file and the
     other exams; what is too near to one is left out, and provenance.parquet names its nearest
-    neighbour. `limit` keeps so many, drawn evenly. With `ray` (an address, or "local") a Ray
-    cluster works on shards of passages and questions; what is written is the same. Raises
-    UserError for a folder without a build, an exam that is absent or faulty.
+    neighbour. `limit` keeps so many, drawn evenly. Raises UserError for a
+    folder without a build, an exam that is absent or faulty.
     """
     held = {str(path): read_exam(path) for path in dict.fromkeys([test, *exams])}
     inputs = {
@@ -73,7 +71,7 @@ def questions(
     rng = random.Random(seed)
     rejected: Counter[str] = Counter()
     told: dict[str, Any] = {}
-    with mapping(ray) as where:
+    with mapping(None) as where:
         drafts: Iterable[Draft]
         if master and limit:
             found = list(read_passages(folder))

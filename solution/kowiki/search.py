@@ -9,7 +9,6 @@ from pathlib import Path
 from solution.core import UserError
 from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import Hit, open_index
-from solution.kowiki.rerank import POOL, rerank
 
 
 def search(
@@ -18,19 +17,12 @@ def search(
     analyser: Analyser,
     k: int,
     as_json: bool,
-    *,
-    model: str | None = None,
 ) -> str:
-    """The `k` best passages for a query as a table or as JSON lines.
-
-    A dense `model` (see `rerank`) chooses them from the POOL best, or from `k` if that is more.
-    """
+    """Return the `k` best passages for a query as a table or as JSON lines."""
     if not query.strip():
         raise UserError("The query is empty. Give some words to search for.")
     index = open_index(folder, analyser)
-    [hits] = index.search([query], max(POOL, k) if model else k)
-    if model:
-        hits = rerank(query, hits, model)[:k]
+    [hits] = index.search([query], k)
     if as_json:
         return "\n".join(json.dumps(_row(hit), ensure_ascii=False) for hit in hits)
     if not hits:

@@ -25,7 +25,7 @@ ARMS: Mapping[str, tuple[str, ...]] = {
     "questions": ("questions",),
     "both": ("passages", "questions"),
 }
-NEVER, GATED = "without passages", "gated passages"
+NEVER, RETRIEVED = "without passages", "with passages"
 Credits = list[float]
 
 
@@ -49,7 +49,7 @@ def ablate(
 ) -> str:
     """Tune every arm once a seed for `steps` steps, and compare them question by question.
 
-    Every run answers the test without passages and with those that its gate lets through; the
+    Every run answers the test without passages and with the retrieved ones; the
     arms that train on questions see passages in training too. Finished runs are used again, so
     an interrupted ablation goes on. Raises UserError where the test's key is not known.
     """
@@ -64,7 +64,7 @@ def ablate(
             same = [f"train.max_steps={steps}", "train.epochs=100000", f"data.seed={seed}"]
             place = out / f"{arm}-{seed}"
             runs.append(finetune(recipe, None, None, place, [*overrides, *same, *changes]))
-        files = {NEVER: WITHOUT_PASSAGES, GATED: "predictions.parquet"}
+        files = {NEVER: WITHOUT_PASSAGES, RETRIEVED: "predictions.parquet"}
         cells += [Cell(arm, way, _credits(runs, file, test)) for way, file in files.items()]
     table = _table(cells, test)
     with atomic_write(out / "ablation.md") as partial:

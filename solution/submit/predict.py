@@ -7,7 +7,7 @@ from pathlib import Path
 from solution import __version__
 from solution.core import UserError, atomic_directory
 from solution.exam import load_prompt, read_exam
-from solution.kowiki import Retrieve, retrieval_inputs, with_contexts
+from solution.kowiki import RetrievalConfig, retrieval_inputs, retrieve_passages
 from solution.scoring import (
     Debias,
     ScoreCache,
@@ -33,7 +33,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     batch_tokens: int,
     permutations: int = 1,
     debias: Debias = "none",
-    retrieve: Retrieve | None = None,
+    retrieve: RetrievalConfig | None = None,
 ) -> str:
     """Answer every question of `exam`; predictions.parquet and the submission go to `out`.
 
@@ -49,7 +49,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     check_folder(out)
     asked, passages = questions.questions, {}
     if retrieve:
-        asked = with_contexts(asked, retrieve, template, label=exam.name).questions
+        asked = retrieve_passages(asked, retrieve, template, label=exam.name).questions
         passages = {**retrieve.model_dump(), "sha256": retrieval_inputs(retrieve)}
     from solution.models import ModelReference, load, weights_fingerprint
 

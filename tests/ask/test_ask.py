@@ -7,10 +7,9 @@ import pytest
 
 from solution.ask.orders import Answered, answer_turned, as_question, turned
 from solution.ask.page import answered_by, ask, build, settings, table, typed_of, verdict
-from solution.cli import main
 from solution.core import UserError
 from solution.exam import Question, load_prompt, read_exam
-from solution.kowiki import Retrieve, with_contexts
+from solution.kowiki import RetrievalConfig, retrieve_passages
 from solution.kowiki import build as build_wiki
 from solution.models import ModelReference, load
 from solution.scoring import encode, score
@@ -33,7 +32,7 @@ def wiki(tmp_path_factory):
     source = folder / "wiki.jsonl"
     source.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     build_wiki(str(source), folder / "passages")
-    return Retrieve(passages=str(folder / "passages"))
+    return RetrievalConfig(passages=str(folder / "passages"))
 
 
 def test_every_choice_stands_once_in_every_place():
@@ -113,7 +112,7 @@ ASKED = Question("q", "", "대동법을 처음 시행한 임금은?", ("광해�
 def test_a_question_is_answered_without_and_with_the_wiki_as_predict_would(tiny, wiki):
     prompt = load_prompt("embedded")
     line, rows, found = answered_by([tiny], ASKED, prompt, wiki)
-    put_in = with_contexts([ASKED], wiki, prompt, label="test")
+    put_in = retrieve_passages([ASKED], wiki, prompt, label="test")
     plain, within = (
         score(tiny, encode([question], prompt, tiny.tokenizer, tiny.max_length))
         for question in (ASKED, *put_in.questions)
@@ -136,11 +135,6 @@ def test_a_question_that_no_passage_fits_is_answered_once_and_says_why(tiny, wik
     line, rows, found = answered_by([tiny], strange, load_prompt("embedded"), wiki)
     assert line.count("Answer ") == 1 and "No passage is shown" in line
     assert found == [] and {row[4] for row in rows} == {"–"}
-
-
-def test_a_gate_without_passages_is_refused(capsys):
-    assert main(["ask", "--gate", "gate.json"]) == 2
-    assert "--passages" in capsys.readouterr().err
 
 
 def test_markup_of_a_wiki_is_text_in_the_browser(tiny, embedded, wiki, browser):
