@@ -1,4 +1,4 @@
-"""The question: one item of an exam, and the exam: a set of them read from one file."""
+"""The question, one item of an exam, and the exam, the questions of one file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Question:
-    """One multiple-choice question; `answer` counts from 1, None where it is not known."""
+    """One multiple-choice question; `answer` counts from 1, None where it is unknown."""
 
     id: str
     paragraph: str
@@ -22,13 +22,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Exam:
-    """The questions of one file in the file's order, and what was noticed on reading it."""
+    """The questions of one file in its order, and the file's SHA-256."""
 
     path: Path
     questions: tuple[Question, ...]
     sha256: str
     private_use_rows: int = 0
-    """Rows that hold private-use characters (left by PDF extraction), which are kept."""
+    """Rows with private-use characters (from PDF extraction), which are kept."""
 
     def __len__(self) -> int:
         return len(self.questions)

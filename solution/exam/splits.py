@@ -1,13 +1,14 @@
-"""Training and validation rows of one exam: no passage on both sides, every stratum on each."""
+"""Training and validation rows of one exam, with every passage on one side only."""
 
 from __future__ import annotations
 
 import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from solution.core import UserError
-from solution.exam.passages import near_duplicate_groups
+from solution.exam.near_duplicates import near_duplicate_groups
 from solution.exam.question import Question
 
 Stratum = tuple[int, int | None]
@@ -16,15 +17,18 @@ Stratum = tuple[int, int | None]
 def split_validation(
     questions: Sequence[Question], fraction: float, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Indices (train, validation), each in the questions' order.
+    """Return the indices (train, validation), each in ascending order.
 
-    Whole passages (`near_duplicate_groups`) go to one side; validation gets about `fraction`
-    of every (number of choices, answer). The same questions and seed give the same split.
-    Raises UserError where no such split exists.
+    Groups of near-duplicate paragraphs stay together; validation gets about `fraction` of each
+    stratum (number of choices, answer). The same questions and seed give the same split.
+
+    Raises:
+        UserError: There is no such split.
+
     """
     if not 0 < fraction < 1:
         raise UserError(
-            f"validation fraction {fraction}: expected a number between 0 and 1 (say 0.1)."
+            f"validation fraction {fraction}: expected a number between 0 and 1, such as 0.1."
         )
     members = defaultdict(list)
     for index, group in enumerate(near_duplicate_groups(questions)):
@@ -37,20 +41,18 @@ def split_validation(
     if not train or not validation:
         raise UserError(
             f"{len(questions)} questions on {len(groups)} different passages cannot be split "
-            f"into training and validation rows at {fraction}: give more passages, or a "
+            f"into training and validation rows at {fraction}: give more passages or a "
             "separate validation file."
         )
     return train, validation
 
 
 def split_folds(questions: Sequence[Question], folds: int, seed: int) -> list[int]:
-    """The fold, 0 to folds - 1, of each question: every passage whole in one of them.
+    """Return the fold, 0 to folds - 1, of each question (StratifiedGroupKFold).
 
-    Each fold gets about its share of every (number of choices, answer), by scikit-learn's
-    StratifiedGroupKFold. Raises UserError for fewer than two folds or too few passages.
+    Groups and strata are those of `split_validation`. Raises UserError for fewer than two
+    folds or too few passages.
     """
-    import warnings
-
     from sklearn.model_selection import StratifiedGroupKFold
 
     groups = near_duplicate_groups(questions)
@@ -60,51 +62,51 @@ def split_folds(questions: Sequence[Question], folds: int, seed: int) -> list[in
             "folds, and a passage for each."
         )
     strata = [str((len(question.choices), question.answer)) for question in questions]
-    found = [0] * len(questions)
+    fold_of = [0] * len(questions)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a rare answer need not stand in every fold
-        for number, (_, held) in enumerate(splitter.split(found, strata, groups)):
-            for index in held:
-                found[index] = number
-    if len(set(found)) < folds:
-        raise UserError(f"{folds} folds: one would be empty. Take fewer folds.")
-    return found
+        warnings.simplefilter("ignore")  # a rare stratum may be smaller than `folds`
+        for fold, (_, held_out) in enumerate(splitter.split(fold_of, strata, groups)):
+            for index in held_out:
+                fold_of[index] = fold
+    if len(set(fold_of)) < folds:
+        raise UserError(f"{folds} folds: one would be empty. Use fewer folds.")
+    return fold_of
 
 
 def _choose(
     groups: Sequence[list[int]], strata: Sequence[Stratum], fraction: float
 ) -> list[list[int]]:
-    """Groups for validation.
+    """Choose groups for validation.
 
-    First those that bring every stratum nearer its share, then, least harmful first, those
-    that bring the whole nearer its share.
+    First the groups that bring every stratum closer to its target, then, in the order of their
+    cost, those that bring the total closer to its target.
     """
-    share = {stratum: fraction * count for stratum, count in Counter(strata).items()}
-    have: Counter[Stratum] = Counter()
+    target = {stratum: fraction * count for stratum, count in Counter(strata).items()}
+    sizes: Counter[Stratum] = Counter()
     chosen, left = [], []
     for group in groups:
-        if _harm(group, strata, share, have) < 0:
-            have.update(strata[index] for index in group)
+        if _cost(group, strata, target, sizes) < 0:
+            sizes.update(strata[index] for index in group)
             chosen.append(group)
         else:
             left.append(group)
-    for group in sorted(left, key=lambda g: _harm(g, strata, share, have)):
-        short = fraction * len(strata) - have.total()
-        if abs(short - len(group)) < abs(short):
-            have.update(strata[index] for index in group)
+    for group in sorted(left, key=lambda g: _cost(g, strata, target, sizes)):
+        missing = fraction * len(strata) - sizes.total()
+        if abs(missing - len(group)) < abs(missing):
+            sizes.update(strata[index] for index in group)
             chosen.append(group)
     return chosen
 
 
-def _harm(
+def _cost(
     group: Sequence[int],
     strata: Sequence[Stratum],
-    share: dict[Stratum, float],
-    have: Counter[Stratum],
+    target: dict[Stratum, float],
+    sizes: Counter[Stratum],
 ) -> float:
-    """How much further from its shares validation is with the group, in squares."""
-    more = Counter(strata[index] for index in group)
+    """Increase in squared deviation from the target stratum sizes."""
+    added = Counter(strata[index] for index in group)
     return sum(
-        (have[s] + n - share[s]) ** 2 - (have[s] - share[s]) ** 2 for s, n in more.items()
+        (sizes[s] + n - target[s]) ** 2 - (sizes[s] - target[s]) ** 2 for s, n in added.items()
     )

@@ -1,4 +1,4 @@
-"""Prompts: templates in YAML, rendered through the tokenizer's chat template or plainly."""
+"""Prompts: YAML templates rendered through the tokenizer's chat template or as plain text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import field_validator
 
 from solution.core import Config, load_config, resolve_config
+from solution.exam.exam_csv import MAX_CHOICES
 from solution.exam.question import Question
-from solution.exam.reader import MOST
 
 BLOCKS = ("paragraph", "question", "question_plus", "choices", "instruction")
 IN_USER = ("paragraph", "question", "question_plus", "choices", "labels")
@@ -18,10 +18,9 @@ IN_CONTEXT = ("title", "text")
 
 
 class Prompt(Config):
-    """How a question is put to a model; placeholders are those of `string.Template`.
+    """A prompt template with the placeholders of `string.Template`.
 
-    A block of `user` whose own field is blank (no paragraph, no question_plus) is left out.
-    `separator` stands between two choices, `block_separator` between two blocks.
+    A block of `user` whose own field is blank (no paragraph, no question_plus) is omitted.
     """
 
     name: str
@@ -30,19 +29,20 @@ class Prompt(Config):
     user: dict[str, str]
     choice: str = "$label - $text"
     separator: str = "\n"
+    """Between two choices."""
     block_separator: str = "\n\n"
     context: str = "[참고] $title: $text"
-    """A passage of a wiki, as it stands behind the paragraph."""
-    labels: tuple[str, ...] = tuple(str(number) for number in range(1, MOST + 1))
+    """A retrieved passage, appended to the paragraph."""
+    labels: tuple[str, ...] = tuple(str(number) for number in range(1, MAX_CHOICES + 1))
     answer: str = "$label"
     plain_suffix: str = ""
 
     @field_validator("user")
     @classmethod
-    def _known_blocks(cls, user: dict[str, str]) -> dict[str, str]:
+    def _check_user(cls, user: dict[str, str]) -> dict[str, str]:
         for block, template in user.items():
             if block not in BLOCKS:
-                raise ValueError(f"{block!r} is no block; expected {', '.join(BLOCKS)}")
+                raise ValueError(f"unknown block {block!r}; expected {', '.join(BLOCKS)}")
             _check_placeholders(template, IN_USER)
         used = {name for text in user.values() for name in Template(text).get_identifiers()}
         if not {"question", "choices"} <= used:
@@ -51,71 +51,70 @@ class Prompt(Config):
 
     @field_validator("choice", "answer")
     @classmethod
-    def _known_in_choice(cls, template: str) -> str:
-        _check_placeholders(template, IN_CHOICE)
-        return template
+    def _check_choice(cls, template: str) -> str:
+        return _check_placeholders(template, IN_CHOICE)
 
     @field_validator("context")
     @classmethod
-    def _known_in_context(cls, template: str) -> str:
-        _check_placeholders(template, IN_CONTEXT)
-        return template
+    def _check_context(cls, template: str) -> str:
+        return _check_placeholders(template, IN_CONTEXT)
 
     @field_validator("labels")
     @classmethod
-    def _distinct(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        if len(labels) != MOST or len({label.strip() for label in labels} - {""}) != MOST:
-            raise ValueError(f"expected {MOST} different labels, none of them blank")
+    def _check_labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        distinct = {label.strip() for label in labels} - {""}
+        if not len(labels) == len(distinct) == MAX_CHOICES:
+            raise ValueError(f"expected {MAX_CHOICES} different labels, none of them blank")
         return labels
 
     def messages(
         self, question: Question, paragraph: str | None = None
     ) -> list[dict[str, str]]:
-        """The chat that asks `question`; `paragraph` replaces its own (after truncation)."""
+        """Return the chat messages; `paragraph` replaces the question's own (truncation)."""
         user = {"role": "user", "content": self._user(question, paragraph)}
         return [{"role": "system", "content": self.system}, user] if self.system else [user]
 
     def text(self, question: Question, tokenizer: Any, paragraph: str | None = None) -> str:
-        """The whole text up to where the answer begins.
+        """Return the whole prompt up to the position of the answer.
 
-        Rendered by the tokenizer's chat template; where that knows no system role the system
-        text opens the user's; where there is no template, plainly with `plain_suffix` last.
+        Uses the tokenizer's chat template; without a system role there, the system text is
+        prepended to the user's. Without a template: plain text that ends in `plain_suffix`.
         """
         messages = self.messages(question, paragraph)
-        folded = "\n\n".join(message["content"] for message in messages)
+        joined = "\n\n".join(message["content"] for message in messages)
         if not getattr(tokenizer, "chat_template", None):
-            return folded + self.plain_suffix
+            return joined + self.plain_suffix
         from jinja2 import TemplateError
 
         try:
-            return _render(tokenizer, messages)
+            return _apply_chat_template(tokenizer, messages)
         except TemplateError:
             if not self.system:
                 raise
-            return _render(tokenizer, [{"role": "user", "content": folded}])
+            return _apply_chat_template(tokenizer, [{"role": "user", "content": joined}])
 
     def answers(self, question: Question) -> list[str]:
-        """The answer's text for each of the row's own choices, such as ['1', '2', '3', '4']."""
+        """Return the answer text of each choice, such as ['1', '2', '3', '4']."""
         template = Template(self.answer)
         pairs = zip(self.labels, question.choices, strict=False)
         return [template.substitute(label=label, text=text) for label, text in pairs]
 
     def context_text(self, title: str, text: str) -> str:
-        """A passage as a question's paragraph shows it."""
+        """Format a retrieved passage."""
         return Template(self.context).substitute(title=title, text=text)
 
     def _user(self, question: Question, paragraph: str | None) -> str:
-        own = self.labels[: len(question.choices)]
+        labels = self.labels[: len(question.choices)]
         choice = Template(self.choice)
-        lines = zip(own, question.choices, strict=True)
         values = {
             "paragraph": question.paragraph if paragraph is None else paragraph,
             "question": question.question,
             "question_plus": question.question_plus,
             "choices": self.separator.join(
-                choice.substitute(label=label, text=text) for label, text in lines
+                choice.substitute(label=label, text=text)
+                for label, text in zip(labels, question.choices, strict=True)
             ),
-            "labels": ", ".join(own),
+            "labels": ", ".join(labels),
         }
         return self.block_separator.join(
             Template(template).substitute(values)
@@ -125,23 +124,21 @@ class Prompt(Config):
 
 
 def load_prompt(name_or_path: str) -> Prompt:
-    """A prompt by its short name (in solution/prompts/) or its YAML file.
-
-    Raises UserError naming the file and the key, unknown placeholders included.
-    """
+    """Load a prompt by its short name (in solution/prompts/) or its YAML file."""
     return load_config(resolve_config("prompts", name_or_path), Prompt)
 
 
-def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+def _apply_chat_template(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     return str(
         tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     )
 
 
-def _check_placeholders(template: str, known: tuple[str, ...]) -> None:
+def _check_placeholders(template: str, known: tuple[str, ...]) -> str:
     if not Template(template).is_valid():
-        raise ValueError("a lone $ stands there; write $$ for the sign itself")
+        raise ValueError('unescaped "$"; use "$$" for a literal dollar sign')
     for name in Template(template).get_identifiers():
         if name not in known:
             expected = ", ".join(f"${k}" for k in known)
             raise ValueError(f"unknown placeholder ${name}; expected {expected}")
+    return template

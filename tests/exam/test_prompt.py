@@ -1,4 +1,4 @@
-"""Prompts: what is said to the model, through a chat template or plainly."""
+"""Prompts: the text given to the model, with and without a chat template."""
 
 import pytest
 
@@ -41,22 +41,22 @@ def test_the_contest_prompt_shows_every_part_in_order():
     assert places == sorted(places)
 
 
-def test_a_block_whose_field_is_blank_is_left_out():
+def test_a_block_whose_field_is_blank_is_omitted():
     bare = Question("q", " \n", "얼마인가?", ("하나", "둘"))
-    said = load_prompt("contest").messages(bare)[-1]["content"]
-    assert "지문" not in said
-    assert "보기" not in said
-    assert said.startswith("질문:")
+    message = load_prompt("contest").messages(bare)[-1]["content"]
+    assert "지문" not in message
+    assert "보기" not in message
+    assert message.startswith("질문:")
 
 
-def test_a_shortened_paragraph_takes_the_place_of_the_whole():
-    said = load_prompt("contest").messages(QUESTION, paragraph="짧다")[-1]["content"]
-    assert "짧다" in said
-    assert "값은" not in said
+def test_a_truncated_paragraph_replaces_the_whole_one():
+    message = load_prompt("contest").messages(QUESTION, paragraph="짧다")[-1]["content"]
+    assert "짧다" in message
+    assert "값은" not in message
     assert "지문" not in load_prompt("contest").messages(QUESTION, paragraph="")[-1]["content"]
 
 
-def test_answers_are_those_of_the_rows_own_choices(tmp_path):
+def test_answers_follow_the_choices_of_the_row(tmp_path):
     prompt = load_prompt("contest")
     assert prompt.answers(QUESTION) == ["1", "2", "3", "4"]
     text = "name: p\nuser: {all: x}\nanswer: '$label: $text'\n".replace(
@@ -71,7 +71,7 @@ def test_without_a_chat_template_the_text_is_plain():
     assert text.endswith("고르세요.\n\n정답:")
 
 
-def test_where_the_template_knows_no_system_role_its_text_opens_the_users():
+def test_without_a_system_role_the_system_text_is_prepended():
     text = load_prompt("contest").text(QUESTION, NoSystemRole())
     assert text.startswith("<user>당신은")
     assert text.endswith("고르세요.<model>")
@@ -86,12 +86,12 @@ USER = "user: {question: '$question', choices: '$choices'}\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name: p\n", "user: missing"),
-        ("name: p\nuser: {quest: '$question $choices'}\n", "'quest' is no block"),
+        ("name: p\nuser: {quest: '$question $choices'}\n", "unknown block 'quest'"),
         ("name: p\nuser: {question: '$question $choics'}\n", r"placeholder \$choics"),
-        ("name: p\nuser: {question: '$question $'}\n", "lone"),
+        ("name: p\nuser: {question: '$question $'}\n", 'unescaped "\\$"'),
         ("name: p\nuser: {question: '$question'}\n", r"must use \$question and \$choices"),
         (f"name: p\n{USER}choice: '$number'\n", r"choice: .*placeholder \$number"),
         (f"name: p\n{USER}answer: '$question'\n", r"answer: .*placeholder \$question"),
@@ -100,13 +100,13 @@ USER = "user: {question: '$question', choices: '$choices'}\n"
         (f"name: p\n{USER}sytem: x\n", "sytem: unknown key; did you mean system"),
     ],
 )
-def test_a_faulty_prompt_is_refused_with_its_file_and_key(tmp_path, text, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_an_invalid_prompt_names_its_file_and_key(tmp_path, text, message):
+    with pytest.raises(UserError, match=message) as caught:
         prompt_of(tmp_path, text)
     assert str(caught.value).startswith(str(tmp_path / "p.yaml"))
 
 
-def test_an_unknown_prompt_is_refused_with_the_names_there_are():
+def test_an_unknown_prompt_lists_the_available_names():
     with pytest.raises(UserError, match="contest"):
         load_prompt("kontest")
 

@@ -1,4 +1,4 @@
-"""Choices in another order, the answer following its text."""
+"""Questions with their choices in another order; the answer follows its text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from solution.exam.question import Question
 
-# For each place the choice (from 0) that stands there.
+# The index of the choice (from 0) at each position.
 Order = tuple[int, ...]
 
-# Choices that speak of other choices, or of the order itself, mean something else elsewhere.
-# A row too many here stays in its order, which does no harm; one too few would be wrong.
+# Choices that refer to other choices or to the order itself change their meaning elsewhere.
+# A false match keeps a row in its order, which is harmless; a miss would make it wrong.
 REFERRING = re.compile(
     r"""
     [①-⑳]                                               # ①과 ②
@@ -31,11 +31,8 @@ REFERRING = re.compile(
 
 
 def shuffle_choices(question: Question, rng: random.Random) -> Question:
-    """The question with its choices in an order drawn from `rng`, its answer following.
-
-    A question with a choice that refers to others comes back as it is.
-    """
-    if _refers(question):
+    """Shuffle the choices with `rng`, unless one of them refers to others."""
+    if refers_to_other_choices(question):
         return question
     order = list(range(len(question.choices)))
     rng.shuffle(order)
@@ -43,30 +40,31 @@ def shuffle_choices(question: Question, rng: random.Random) -> Question:
 
 
 def choice_orders(question: Question, count: int) -> list[Order]:
-    """The first `count` orders of a question's choices, its own one first.
+    """Return the first `count` orders of a question's choices, the original one first.
 
-    The rotations come first (after all of them each choice has stood at each place once), then
-    others drawn from the question's id. Fewer where no more exist; its own alone where a choice
-    refers to others. A smaller `count` gives the beginning of the same list.
+    Rotations come first (all of them put each choice at each position once), then orders drawn
+    from the question's id. Fewer where no more exist, the original alone where a choice refers
+    to others. A smaller `count` gives a prefix of the same list.
     """
     size = len(question.choices)
-    own = tuple(range(size))
-    if _refers(question):
-        return [own]
-    orders = [own[first:] + own[:first] for first in range(min(size, count))]
+    original = tuple(range(size))
+    if refers_to_other_choices(question):
+        return [original]
+    orders = [original[first:] + original[:first] for first in range(min(size, count))]
     rng = random.Random(question.id)
     while len(orders) < min(count, math.factorial(size)):
-        drawn = tuple(rng.sample(own, size))
+        drawn = tuple(rng.sample(original, size))
         if drawn not in orders:
             orders.append(drawn)
     return orders
 
 
 def permute_choices(question: Question, order: Order) -> Question:
-    """The question with its choices in this order, its answer following."""
+    """Put the choices into this order; the answer follows."""
     answer = None if question.answer is None else order.index(question.answer - 1) + 1
     return replace(question, choices=tuple(question.choices[i] for i in order), answer=answer)
 
 
-def _refers(question: Question) -> bool:
+def refers_to_other_choices(question: Question) -> bool:
+    """Whether a choice names other choices, such as "①과 ②" or "모두 옳다"."""
     return any(REFERRING.search(choice) for choice in question.choices)

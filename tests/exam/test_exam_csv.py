@@ -1,4 +1,4 @@
-"""Reading and writing exams: what is accepted, how it is read, and that it comes back equal."""
+"""Reading and writing exams: accepted formats, normalisation and the round trip."""
 
 import csv
 import io
@@ -70,7 +70,7 @@ def test_two_to_ten_choices_are_read(tmp_path, count):
         (" ", "보기"),
     ],
 )
-def test_question_plus_may_stand_in_either_place_or_in_both(tmp_path, column, inside):
+def test_question_plus_may_be_a_column_a_key_or_both(tmp_path, column, inside):
     body = BODY if inside is None else BODY | {"question_plus": inside}
     assert read_one(tmp_path, body, plus=column).question_plus.strip() == "보기"
 
@@ -82,7 +82,7 @@ def test_the_question_plus_column_is_optional(tmp_path):
     assert read_exam(path).questions[0].question_plus == ""
 
 
-def test_subject_and_source_are_read_where_they_stand(tmp_path):
+def test_subject_and_source_are_read(tmp_path):
     columns = ("id", "paragraph", "problems", "subject", "source")
     path = write_rows(tmp_path / "e.csv", ("a", "", BODY, "사회", "직접"), columns=columns)
     question = read_exam(path).questions[0]
@@ -97,7 +97,7 @@ def test_bom_crlf_and_newlines_in_fields_are_read(tmp_path):
     assert read_exam(windows).questions == read_exam(plain).questions
 
 
-def test_text_is_brought_to_nfc_but_the_id_is_kept_to_the_letter(tmp_path):
+def test_text_is_normalised_to_nfc_but_the_id_is_not(tmp_path):
     apart = "한"
     body = BODY | {"choices": [apart, "나"]}
     path = write_rows(tmp_path / "e.csv", (apart, apart, body, ""))
@@ -151,7 +151,7 @@ def questions(draw):
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @example([Question("0", "", "\U0001428a\u0323", ("0", "1"))])  # the escape's a, then a mark
 @given(st.lists(questions(), min_size=1, max_size=4, unique_by=lambda q: q.id))
-def test_any_exam_comes_back_equal_from_its_file(tmp_path, written):
+def test_any_exam_round_trips(tmp_path, written):
     write_exam(tmp_path / "e.csv", written)
     assert list(read_exam(tmp_path / "e.csv").questions) == written
 
@@ -166,7 +166,7 @@ REAL = {"train": (2031, 0, 1, {4: 792, 5: 1239}), "test": (869, 44, 29, {4: 163,
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_the_real_files_hold_what_is_known_of_them(shared_data, tmp_path, name):
+def test_the_real_files_are_read_and_round_trip(shared_data, tmp_path, name):
     rows, plus, private, choices = REAL[name]
     exam = read_exam(shared_data / "competition" / f"{name}.csv", answers=name == "train")
     assert len(exam) == rows

@@ -1,4 +1,4 @@
-"""Shuffled choices: the answer follows its text; choices that speak of others stay."""
+"""Shuffled choices: the answer follows its text; choices that refer to others stay."""
 
 import random
 
@@ -71,6 +71,6 @@ def test_choices_that_refer_to_others_stay_in_order(referring):
         "변화 없음",
     ],
 )
-def test_choices_that_only_look_like_it_are_shuffled(plain):
+def test_choices_that_only_resemble_a_reference_are_shuffled(plain):
     question = Question("q", "", "?", (plain, "나", "다", "라", "마"), 1)
     assert any(shuffle_choices(question, random.Random(n)).answer != 1 for n in range(9))

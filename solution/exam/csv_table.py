@@ -1,18 +1,17 @@
-"""CSV files as tables: bytes to rows, with the place of every row kept for the messages."""
+"""CSV files as tables: bytes to rows, with the row and line numbers that messages name."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from solution.core import ErrorCollector, UserError
 
-FIELD_LIMIT = 2**31 - 1
-# What people hand in instead of a CSV, known by its first bytes.
 OTHER_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -26,7 +25,7 @@ OTHER_FORMATS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One data row: its number (from 1), the file line it begins on, and its fields."""
+    """One data row: its number (from 1), the line of the file it begins on, its fields."""
 
     number: int
     line: int
@@ -38,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One CSV file: its columns and rows in order, and what its bytes were."""
+    """A CSV file: columns and rows in order, SHA-256 and encoding of its bytes."""
 
     path: Path
     columns: tuple[str, ...]
@@ -49,41 +48,40 @@ class Table:
 
 
 def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = ()) -> Table:
-    """Read a comma-separated file; rows with a wrong number of fields are added to `problems`.
+    """Read a comma-separated file; rows of a wrong length are added to `problems`.
 
-    Raises UserError where the file as a whole cannot be used: absent, empty, binary, in no
-    known encoding, broken quoting, or without one of the `required` columns. CP949 is read;
-    whether it is accepted is for the caller to say (`refuse_cp949`).
+    CP949 is decoded; a caller that does not accept it calls `refuse_cp949`.
+
+    Raises:
+        UserError: No such file, not CSV text, broken quoting or a missing column.
+
     """
     raw = _read_bytes(path)
     text, encoding = _decode(path, raw)
-    lines = _records(path, text)
-    _, header = next(lines, (0, []))
+    records = _records(path, text)
+    _, header = next(records, (0, []))
     columns = tuple(name.strip() for name in header)
     _check_columns(path, columns, required)
     rows: list[Row] = []
-    for number, (line, fields) in enumerate(lines, start=1):
+    for number, (line, fields) in enumerate(records, start=1):
         row = Row(number, line, dict(zip(columns, fields, strict=False)))
         if len(fields) == len(columns):
             rows.append(row)
         else:
             problems.add(
                 f"{row}: expected {len(columns)} fields ({', '.join(columns)}), found "
-                f"{len(fields)}: a comma or quotation mark is missing or too many"
+                f"{len(fields)}; check its commas and quotation marks"
             )
     return Table(path, columns, tuple(rows), hashlib.sha256(raw).hexdigest(), encoding)
 
 
 def refuse_cp949(table: Table) -> None:
-    """Raise UserError where the table was not in UTF-8."""
+    """Raise UserError for a table that was not in UTF-8."""
     if table.encoding == "cp949":
-        raise UserError(f"{table.path}: {CP949}")
-
-
-CP949 = (
-    "expected UTF-8, found CP949 (EUC-KR), as Excel saves Korean text. Save it as "
-    "'CSV UTF-8', or: iconv -f CP949 -t UTF-8 OLD.csv > NEW.csv"
-)
+        raise UserError(
+            f"{table.path}: expected UTF-8, found CP949 (EUC-KR), as Excel saves Korean text. "
+            "Save it as 'CSV UTF-8', or: iconv -f CP949 -t UTF-8 OLD.csv > NEW.csv"
+        )
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -95,15 +93,11 @@ def _read_bytes(path: Path) -> bytes:
         ) from error
     if not raw.strip():
         raise UserError(f"{path}: the file is empty. Give a CSV file with a header and rows.")
-    for start, what in OTHER_FORMATS.items():
-        if raw.startswith(start):
-            raise UserError(f"{path}: expected a CSV file, found {what}. Save it as CSV UTF-8.")
-    if b"\0" in raw:
-        line = raw.count(b"\n", 0, raw.index(b"\0")) + 1
-        raise UserError(
-            f"{path}: expected CSV text, found a NUL byte on line {line}: a binary or damaged "
-            "file. Save it as CSV UTF-8."
-        )
+    found = [what for start, what in OTHER_FORMATS.items() if raw.startswith(start)]
+    if not found and b"\0" in raw:
+        found = [f"a NUL byte on line {_line_of(raw, raw.index(0))} (a binary or damaged file)"]
+    if found:
+        raise UserError(f"{path}: expected CSV text, found {found[0]}. Save it as CSV UTF-8.")
     return raw
 
 
@@ -114,17 +108,20 @@ def _decode(path: Path, raw: bytes) -> tuple[str, str]:
         try:
             return raw.decode("cp949"), "cp949"
         except UnicodeDecodeError:
-            line = raw.count(b"\n", 0, error.start) + 1
             raise UserError(
                 f"{path}: expected UTF-8 text, found byte 0x{raw[error.start]:02x} on line "
-                f"{line}: a binary or damaged file. Save it as CSV UTF-8."
+                f"{_line_of(raw, error.start)} (binary or damaged). Save it as CSV UTF-8."
             ) from error
     return text, "utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else "utf-8"
 
 
+def _line_of(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
 def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The line each record begins on and its fields; blank lines are no records."""
-    csv.field_size_limit(FIELD_LIMIT)
+    """Yield the line each record begins on and its fields; skip blank lines."""
+    csv.field_size_limit(2**31 - 1)
     # newline=None: CRLF and lone CR, in fields and between them, all become LF.
     reader = csv.reader(io.StringIO(text, newline=None), strict=True)
     while True:
@@ -136,7 +133,7 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise UserError(
                 f"{path}: the record that begins on line {line} is not valid CSV ({error}): "
-                'mend its quotation marks (a " inside a field is written "").'
+                'fix its quotation marks (a " inside a field is written "").'
             ) from error
         if fields:
             yield line, fields
@@ -144,11 +141,11 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _check_columns(path: Path, columns: tuple[str, ...], required: Sequence[str]) -> None:
     problems = ErrorCollector(str(path))
-    shown = ", ".join(columns)[:200]
     for name in required:
         if name not in columns:
+            shown = ", ".join(columns)[:200]
             problems.add(f"line 1: column {name!r} is missing; found: {shown}")
-    for name in dict.fromkeys(columns):
-        if columns.count(name) > 1:
-            problems.add(f"line 1: column {name!r} stands there {columns.count(name)} times")
+    for name, count in Counter(columns).items():
+        if count > 1:
+            problems.add(f"line 1: duplicate column {name!r}")
     problems.raise_if_any("The first line must name the columns, separated by commas.")
