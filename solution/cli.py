@@ -91,14 +91,14 @@ def _predict(options: argparse.Namespace) -> None:
     print(
         predict(
             options.model,
-            options.adapter,
             options.exam,
             options.out,
-            options.prompt,
-            options.batch_tokens,
-            1 if options.permutations is None else options.permutations,
-            options.debias or "none",
-            _retrieve(options),
+            adapter=options.adapter,
+            prompt=options.prompt,
+            batch_tokens=options.batch_tokens,
+            permutations=1 if options.permutations is None else options.permutations,
+            debias=options.debias or "none",
+            retrieve=_retrieve(options),
         )
     )
 

@@ -38,16 +38,16 @@ def _add_halves(action: argparse.ArgumentParser) -> None:
 
 
 def _add_ensemble(action: argparse.ArgumentParser) -> None:
-    hows = ["probabilities", "log-probabilities", "votes"]
+    ways = ["probabilities", "votes"]
     action.add_argument("sources", type=Path, nargs="+", help="runs, parquet files or CSVs")
     action.add_argument("--exam", type=Path, required=True, help="the test file they answer")
     action.add_argument("--out", type=Path, help="folder to write (submissions/ensemble)")
-    action.add_argument("--how", choices=hows, default=hows[0], help="what is averaged")
-    action.add_argument("--weights", default="equal", help="equal, learn, greedy or 1,2,...")
+    action.add_argument("--combine", choices=ways, default=ways[0], help="what is averaged")
+    action.add_argument("--weights", default="equal", help="equal, learn or 1,2,...")
     action.add_argument("--train", type=Path, help="exam with answers, to learn weights on")
     action.add_argument("--oof", type=Path, action="append", default=[], metavar="FILE")
-    action.add_argument("--second", type=Path, help="who answers where the margin is low")
-    action.add_argument("--below", type=float, default=0.1, help="what margin is low")
+    action.add_argument("--fallback", type=Path, help="run that answers unsure rows")
+    action.add_argument("--fallback-margin", type=float, default=0.1, help="unsure below")
     action.add_argument("--solution", type=Path, help="the key, where it is known")
     action.add_argument("--note", default="", help="kept in the history")
     action.set_defaults(command=_ensemble)
@@ -69,12 +69,12 @@ def _ensemble(options: argparse.Namespace) -> None:
     from solution.submit import EnsembleOptions, ensemble
 
     wishes = EnsembleOptions(
-        how=options.how,
+        combine=options.combine,
         weights=options.weights,
         train=options.train,
         out_of_fold=tuple(options.oof),
-        second=options.second,
-        below=options.below,
+        fallback=options.fallback,
+        fallback_margin=options.fallback_margin,
     )
     places = options.sources, options.exam, options.out
     print(ensemble(*places, wishes, solution=options.solution, note=options.note))
@@ -87,10 +87,10 @@ def _shakeup(options: argparse.Namespace) -> None:
 
 
 def _history(options: argparse.Namespace) -> None:
-    from solution.submit import history, right_answers
+    from solution.submit import correct_count, history
 
     given = (options.public, options.rows), (options.private, options.private_rows)
     public, private = (
-        None if score is None else (right_answers(score, rows), rows) for score, rows in given
+        None if score is None else (correct_count(score, rows), rows) for score, rows in given
     )
     print(history(options.file, public, private, options.note))

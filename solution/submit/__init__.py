@@ -1,22 +1,21 @@
-"""From probabilities to the CSV that is handed in: write, check, score, mix, remember."""
+"""Submissions: predict, write, check, score, combine and log."""
 
 from solution.submit.ablation import ablate
+from solution.submit.contamination import validate
 from solution.submit.ensemble import EnsembleOptions, ensemble
-from solution.submit.history import history
-from solution.submit.predict import predict
-from solution.submit.run import submit_run
-from solution.submit.score import score
-from solution.submit.shakeup import right_answers, shakeup
-from solution.submit.validate import validate
-from solution.submit.write import write_submission
+from solution.submit.files import write_submission
+from solution.submit.log import history, record_submission
+from solution.submit.predict import predict, submit_run
+from solution.submit.score import correct_count, score, shakeup
 
 __all__ = [
     "EnsembleOptions",
     "ablate",
+    "correct_count",
     "ensemble",
     "history",
     "predict",
-    "right_answers",
+    "record_submission",
     "score",
     "shakeup",
     "submit_run",

@@ -1,47 +1,55 @@
-"""`predict`: one model answers one exam; probabilities and submission land in one folder."""
+"""`predict`: one model answers an exam; and the submission of a finished fine-tuning run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from solution import __version__
-from solution.core import UserError, atomic_directory
+from solution.core import UserError, atomic_directory, read_yaml, resolve_path, sha256_file
 from solution.exam import load_prompt, read_exam
 from solution.kowiki import RetrievalConfig, retrieval_inputs, retrieve_passages
+from solution.models import ModelReference, load, weights_fingerprint
 from solution.scoring import (
     Debias,
     ScoreCache,
     evaluate,
     orders_fault,
+    read_predictions,
     trained_rows,
     write_predictions,
 )
-from solution.submit.history import remember
-from solution.submit.run import describe
-from solution.submit.validate import PREDICTIONS
-from solution.submit.write import check_folder, fill_folder
+from solution.submit.files import (
+    PREDICTIONS,
+    SUBMISSIONS,
+    check_folder,
+    read_matching_key,
+    write_files,
+    write_submission,
+)
+from solution.submit.log import record_submission
+from solution.submit.score import correct_by_half, describe
 
 CACHE = ".scores.sqlite"
 
 
-def predict(  # noqa: PLR0917 -- one argument an option of the command
+def predict(
     model: str,
-    adapter: Path | None,
     exam: Path,
     out: Path,
-    prompt: str,
-    batch_tokens: int,
+    *,
+    adapter: Path | None = None,
+    prompt: str = "contest",
+    batch_tokens: int = 16384,
     permutations: int = 1,
     debias: Debias = "none",
     retrieve: RetrievalConfig | None = None,
 ) -> str:
-    """Answer every question of `exam`; predictions.parquet and the submission go to `out`.
+    """Answer every question of `exam`; write predictions.parquet and the submission to `out`.
 
-    `model` is a hub id or a folder, `adapter` the folder of a PEFT adapter for it, `prompt` a
-    short name or a YAML file. What was scored is kept in .scores.sqlite beside `out`, each
-    order of the choices (`permutations`, `debias`) by itself. `retrieve` puts a wiki's passages
-    behind the short paragraphs first.
-    Raises UserError for a faulty exam, prompt, model, option or folder.
+    `model` is a hub id or a folder, `adapter` the folder of a PEFT adapter, `prompt` a short
+    name or a YAML file. `permutations` orders of the choices are averaged; `retrieve` adds a
+    wiki's passages to questions with a short paragraph. Scores are cached in .scores.sqlite
+    beside `out`. Raises UserError for an invalid exam, prompt, model, option or folder.
     """
     if fault := orders_fault(permutations, debias):
         raise UserError(f"{fault}.")
@@ -51,14 +59,10 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
     if retrieve:
         asked = retrieve_passages(asked, retrieve, template, label=exam.name).questions
         passages = {**retrieve.model_dump(), "sha256": retrieval_inputs(retrieve)}
-    from solution.models import ModelReference, load, weights_fingerprint
-
     reference = ModelReference(model=model, adapter=str(adapter) if adapter else None)
-    loaded = load(reference)
-    weights = weights_fingerprint(reference)
+    loaded, weights = load(reference), weights_fingerprint(reference)
     inputs = {"version": __version__, "model": reference.model_dump(), "weights": weights}
-    cache = ScoreCache(out.with_name(CACHE), {"inputs": inputs, "dtype": loaded.dtype})
-    scored, facts = evaluate(
+    scored, metrics = evaluate(
         loaded,
         asked,
         template,
@@ -66,7 +70,7 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
         label=exam.name,
         permutations=permutations,
         debias=debias,
-        cache=cache,
+        cache=ScoreCache(out.with_name(CACHE), {"inputs": inputs, "dtype": loaded.dtype}),
     )
     produced_by = {
         "model": reference.model_dump(),
@@ -76,11 +80,34 @@ def predict(  # noqa: PLR0917 -- one argument an option of the command
         "permutations": permutations,
         "debias": debias,
         "retrieve": passages,
-        "scoring": facts,
+        "scoring": metrics,
         "trained_on": trained_rows(reference),
     }
     with atomic_directory(out) as work:
         write_predictions(work / PREDICTIONS, scored, produced_by)
-        fill_folder(work, scored, questions)
-    remember(out, [out / PREDICTIONS], {}, "")
+        write_files(work, scored, questions)
+    path = out / PREDICTIONS
+    record_submission(out, {path: sha256_file(path)}, {})
     return describe(out, questions, {row.id: row.answer for row in scored})
+
+
+def submit_run(run: Path) -> str:
+    """Write submissions/<run name>/ from a run's predictions of its test file.
+
+    Returns the files, the accuracy if the run has an answer key, and the next command. Raises
+    UserError if the run, its test file or its predictions are missing or do not match.
+    """
+    config = run / "config.yaml"
+    data = read_yaml(config).get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("test"), str):
+        raise UserError(f"{config}: no data.test. Give the folder of a fine-tuning run.")
+    exam = read_exam(resolve_path(data["test"]))
+    solution = data.get("solution")
+    key = read_matching_key(resolve_path(solution) if solution else None, exam)
+    path, folder = run / PREDICTIONS, SUBMISSIONS / run.resolve().name
+    scored = read_predictions(path)
+    write_submission(scored, exam, folder, key, path)
+    answers = {row.id: row.answer for row in scored}
+    scores = correct_by_half(answers, key) if key else {}
+    record_submission(folder, {path: sha256_file(path)}, scores)
+    return describe(folder, exam, answers, key)

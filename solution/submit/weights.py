@@ -1,4 +1,4 @@
-"""Weights of an ensemble, learnt on out-of-fold predictions, and what they gain."""
+"""Ensemble weights fitted on out-of-fold predictions, and the gain they bring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from solution.core import UserError
 from solution.explore import clustered_error
-from solution.scoring import ChoiceScores, How
+from solution.scoring import ChoiceScores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,154 +15,98 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LEAST = 1e-6  # of a probability, in logarithms: one very sure run must not rule all others
-ROUNDS = 25
-PARTS = 5
+FOLDS = 5
 
 
 class Gain(NamedTuple):
-    """Accuracy on rows that neither the weights nor the choice of the best run had seen."""
+    """Accuracy on rows used neither for the weights nor for choosing the best run."""
 
     best: float
     ensemble: float
     low: float
-    """The 95 % interval of the difference, in shares; questions of one passage together."""
+    """Lower end of the 95 % interval of the difference, clustered by passage."""
     high: float
 
     @property
     def difference(self) -> float:
-        """What the ensemble earns beyond the best single run."""
+        """Accuracy of the ensemble minus that of the best single run."""
         return self.ensemble - self.best
 
-
-def stack(tables: Sequence[Sequence[ChoiceScores]], how: How) -> Array:
-    """Shape (questions, most choices, tables): shares, or their logarithms; padded with nan."""
-    import numpy as np
-
-    most = max(len(row.probability) for row in tables[0])
-    whole = np.full((len(tables[0]), most, len(tables)), np.nan)
-    for number, table in enumerate(tables):
-        for place, row in enumerate(table):
-            whole[place, : len(row.probability), number] = row.probability
-            if how == "votes":
-                whole[place, : len(row.probability), number] = 0.0
-                whole[place, row.answer - 1, number] = 1.0
-    return np.log(np.maximum(whole, LEAST)) if how == "log-probabilities" else whole
+    def __str__(self) -> str:
+        low, middle, high = (100 * value for value in (self.low, self.difference, self.high))
+        chance = "" if self.low > 0 else " The interval includes 0: it may be chance."
+        return (
+            f"Cross-validated over passages: best run {self.best:.4f}, ensemble "
+            f"{self.ensemble:.4f}: {middle:+.1f} points (95 % {low:+.1f} to {high:+.1f})."
+        ) + chance
 
 
-def learn(given: Array, answers: Array, how: How) -> Array:
-    """Weights of no less than 0, by scikit-learn.
+def stack(tables: Sequence[Sequence[ChoiceScores]], *, votes: bool = False) -> Array:
+    """Return probabilities of shape (questions, choices, tables), padded with NaN.
 
-    `given` as `stack` makes it, `answers` from 0. Shares: least squares of the sum against
-    right (1) and wrong (0), Breiman's stacked regressions (1996). Logarithms: logistic
-    regression of right choice against each wrong one; a run of negative weight is left out.
-    """
-    return _logistic(given, answers) if how == "log-probabilities" else _least(given, answers)
-
-
-def greedy(given: Array, answers: Array, how: How) -> Array:
-    """Weights by forward selection with replacement (Caruana et al. 2004).
-
-    Each round adds the run that raises accuracy most (between equals, the log-probability of
-    the right choice), until none does.
+    With `votes`, 1 for the chosen answer and 0 for the others.
     """
     import numpy as np
 
-    count = np.zeros(given.shape[2])
-    best = (-1.0, -np.inf)
-    for _ in range(ROUNDS):
-        tries = [count + one for one in np.eye(len(count))]
-        merits = [_merit(given, answers, t / t.sum(), how) for t in tries]
-        if max(merits) <= best:
-            break
-        best = max(merits)
-        count = tries[merits.index(best)]
-    return np.asarray(count / count.sum())
+    choices = max(len(row.probability) for row in tables[0])
+    stacked = np.full((len(tables[0]), choices, len(tables)), np.nan)
+    for t, table in enumerate(tables):
+        for q, row in enumerate(table):
+            one_hot = np.arange(1, len(row.probability) + 1) == row.answer
+            stacked[q, : len(row.probability), t] = one_hot if votes else row.probability
+    return stacked
 
 
-def gain(
-    given: Array,
+def fit_weights(stacked: Array, answers: Array) -> Array:
+    """Fit weights that are not negative and sum to 1, by scikit-learn.
+
+    Least squares of the weighted sum against 1 for the right choice and 0 for the others:
+    stacked regressions (Breiman 1996). `answers` count from 0. Equal weights if all are 0.
+    """
+    import numpy as np
+    from sklearn.linear_model import LinearRegression
+
+    truth = np.arange(stacked.shape[1]) == answers[:, None]
+    real = ~np.isnan(stacked[:, :, 0])
+    fit = LinearRegression(positive=True, fit_intercept=False).fit(stacked[real], truth[real])
+    total = fit.coef_.sum()
+    return np.asarray(
+        fit.coef_ / total if total > 0 else np.full(len(fit.coef_), 1 / len(fit.coef_))
+    )
+
+
+def measure_gain(
+    stacked: Array,
     answers: Array,
     groups: Sequence[int],
-    choose: Callable[[Array, Array], Array],
+    fit: Callable[[Array, Array], Array] = fit_weights,
 ) -> Gain:
-    """What `choose` (weights from rows) earns on rows it did not see, against the best run.
+    """Cross-validate the ensemble against the best single run.
 
-    Weights and best run are found on four fifths of the passages and tried on the last, in
-    turn. Raises UserError where there are fewer than five passages.
+    Weights and best run are found on four fifths of the groups and tested on the last fifth,
+    in turn. Raises UserError if there are fewer than five groups.
     """
     import numpy as np
     from scipy.stats import t
     from sklearn.model_selection import GroupKFold
 
-    if len(set(groups)) < PARTS:
-        raise UserError(f"{len(set(groups))} passages: too few to learn weights on.")
-    ours, single = np.zeros(len(answers)), np.zeros(len(answers))
-    for rest, part in GroupKFold(PARTS).split(given, answers, groups):
-        weights = choose(given[rest], answers[rest])
-        alone = [_right(given[rest][:, :, m], answers[rest]).mean() for m in _runs(given)]
-        ours[part] = _right(given[part] @ weights, answers[part])
-        single[part] = _right(given[part][:, :, int(np.argmax(alone))], answers[part])
-    error = clustered_error(list(ours - single), groups)
+    if len(set(groups)) < FOLDS:
+        raise UserError(f"{len(set(groups))} passages: too few to fit weights on (5 or more).")
+    mixed, single = np.zeros(len(answers)), np.zeros(len(answers))
+    for train, test in GroupKFold(FOLDS).split(stacked, answers, groups):
+        weights = fit(stacked[train], answers[train])
+        alone = [
+            _correct(run, answers[train]).mean() for run in stacked[train].transpose(2, 0, 1)
+        ]
+        mixed[test] = _correct(stacked[test] @ weights, answers[test])
+        single[test] = _correct(stacked[test][:, :, int(np.argmax(alone))], answers[test])
+    error = clustered_error(list(mixed - single), groups)
     reach = float(t.ppf(0.975, len(set(groups)) - 1)) * error
-    middle = float(ours.mean() - single.mean())
-    return Gain(float(single.mean()), float(ours.mean()), middle - reach, middle + reach)
+    middle = float(mixed.mean() - single.mean())
+    return Gain(float(single.mean()), float(mixed.mean()), middle - reach, middle + reach)
 
 
-def _runs(given: Array) -> range:
-    return range(given.shape[2])
-
-
-def _right(sums: Array, answers: Array) -> Any:
+def _correct(sums: Array, answers: Array) -> Any:
     import numpy as np
 
     return np.nanargmax(sums, axis=1) == answers
-
-
-def _merit(given: Array, answers: Array, weights: Array, how: How) -> tuple[float, float]:
-    import numpy as np
-
-    sums = given @ weights
-    shares = np.exp(sums) if how == "log-probabilities" else sums
-    picked = shares[np.arange(len(answers)), answers] / np.nansum(shares, axis=1)
-    likelihood = np.log(np.maximum(picked, LEAST)).mean()
-    return float(_right(sums, answers).mean()), float(likelihood)
-
-
-def _least(given: Array, answers: Array) -> Array:
-    import numpy as np
-    from sklearn.linear_model import LinearRegression
-
-    truth = np.arange(given.shape[1]) == answers[:, None]
-    real = ~np.isnan(given[:, :, 0])
-    fit = LinearRegression(positive=True, fit_intercept=False).fit(given[real], truth[real])
-    return _whole(fit.coef_)
-
-
-def _logistic(given: Array, answers: Array) -> Array:
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-
-    right = given[np.arange(len(answers)), answers]
-    wrong = ~np.isnan(given[:, :, 0])
-    wrong[np.arange(len(answers)), answers] = False
-    apart = (right[:, None, :] - given)[wrong]
-    rows = np.concatenate([apart, -apart])
-    sides = np.repeat([1, 0], len(apart))
-    weights = np.zeros(given.shape[2])
-    kept = np.arange(given.shape[2])
-    while len(kept):
-        found = LogisticRegression(fit_intercept=False).fit(rows[:, kept], sides).coef_[0]
-        if (found >= 0).all():
-            weights[kept] = found
-            break
-        kept = kept[found > 0]
-    return weights if weights.any() else _whole(weights)
-
-
-def _whole(weights: Array) -> Array:
-    """Made to sum to 1; equal ones where nothing was learnt."""
-    import numpy as np
-
-    total = weights.sum()
-    return np.asarray(weights / total) if total > 0 else np.full(len(weights), 1 / len(weights))

@@ -1,18 +1,18 @@
-"""The interval of an ensemble's gain, and Wilson's, hold the truth as often as they say."""
+"""Coverage of the 95 % intervals of an ensemble's gain and of a proportion."""
 
 import numpy
 
 from solution.submit.score import wilson
-from solution.submit.weights import gain
+from solution.submit.weights import measure_gain
 
 CASES, ROWS = 1500, 300
 
 
-def test_the_interval_of_a_gain_holds_it_in_93_to_97_of_100_cases():
+def test_the_interval_of_a_gain_covers_93_to_97_percent():
     rng = numpy.random.default_rng(1)
     weights = numpy.array([0.2, 1.0, 1.0])
     held = 0
-    # Three runs; the first is the best beyond doubt, and all three disagree where it is wrong.
+    # Three runs; the first is the best by far; the others are independent of it.
     skill = numpy.array([0.8, 0.55, 0.55])
     both = skill[1] * skill[2]
     either = skill[1] * (1 - skill[2]) + skill[2] * (1 - skill[1])
@@ -24,12 +24,12 @@ def test_the_interval_of_a_gain_holds_it_in_93_to_97_of_100_cases():
         given = numpy.empty((ROWS, 2, 3))
         given[numpy.arange(ROWS), answers] = right
         given[numpy.arange(ROWS), 1 - answers] = ~right
-        won = gain(given, answers, range(ROWS), lambda *_: weights)
+        won = measure_gain(given, answers, range(ROWS), lambda *_: weights)
         held += won.low <= truth <= won.high
     assert 0.93 <= held / CASES <= 0.97
 
 
-def test_wilsons_interval_holds_the_truth_in_93_to_97_of_100_cases():
+def test_wilsons_interval_covers_93_to_97_percent():
     rng = numpy.random.default_rng(2)
     for share in (0.3, 0.6, 0.74, 0.9):
         rights = rng.binomial(434, share, 20000)

@@ -1,4 +1,4 @@
-"""Ensembles: what they gain on runs of known correlation; nothing leaks into weights."""
+"""Ensembles: gain on runs of known correlation; no training row leaks into weights."""
 
 import json
 import math
@@ -10,11 +10,20 @@ import pytest
 from scipy.stats import norm
 
 from solution.cli import main
-from solution.core import UserError
-from solution.exam import Question, content_hash, read_exam, write_exam
+from solution.core import UserError, sha256_file
+from solution.exam import (
+    AnswerKey,
+    Question,
+    content_hash,
+    public_private_split,
+    read_exam,
+    write_answer_key,
+    write_exam,
+)
 from solution.scoring import ChoiceScores, average, read_predictions, trained, write_predictions
-from solution.submit.ensemble import agreement, second_look
-from solution.submit.weights import gain, greedy, learn, stack
+from solution.submit.ensemble import agreement, apply_fallback
+from solution.submit.log import read_history
+from solution.submit.weights import fit_weights, measure_gain, stack
 
 ROWS = 4000
 SKILL = 0.5
@@ -43,62 +52,34 @@ def runs(spreads, correlation, number=ROWS, seed=0):
     return tables, answers
 
 
-def accuracy(scored, answers):
-    return sum(one.answer - 1 == a for one, a in zip(scored, answers, strict=True)) / len(
-        scored
-    )
+def test_fitted_weights_bring_a_gain_and_prefer_the_more_precise_runs():
+    tables, answers = runs([1.0, 1.0, 3.0], correlation=0.2)
+    stacked = stack(tables)
+    weights = fit_weights(stacked, answers)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] == pytest.approx(weights[1], abs=0.05)
+    assert weights[2] < weights[0] / 2
+    gain = measure_gain(stacked, answers, range(ROWS))
+    assert gain.best == pytest.approx(norm.cdf(SKILL), abs=0.025)
+    assert 0 < gain.low < norm.cdf(SKILL / math.sqrt(0.2 + 0.8 / 2)) - gain.best < gain.high
 
 
-def test_mixing_logarithms_gains_what_the_correlation_allows():
-    tables, answers = runs([1.0] * 5, correlation=0.3)
-    single = norm.cdf(SKILL)
-    best = norm.cdf(SKILL / math.sqrt(0.3 + 0.7 / 5))
-    mixed = average(tables, [0.2] * 5, "log-probabilities")
-    error = 3 * math.sqrt(0.25 / ROWS)
-    assert accuracy(tables[0], answers) == pytest.approx(single, abs=error)
-    assert accuracy(mixed, answers) == pytest.approx(best, abs=error)
-    assert best - single > 2 * error
-
-
-def test_learnt_weights_reach_the_best_that_weights_can():
-    spreads = [1.0, 1.5, 3.0, 6.0]
-    tables, answers = runs(spreads, correlation=0.2)
-    given = stack(tables, "log-probabilities")
-    weights = learn(given, answers, "log-probabilities")
-    precise = numpy.array([1 / spread**2 for spread in spreads])
-    assert weights / weights.sum() == pytest.approx(precise / precise.sum(), abs=0.05)
-    won = gain(given, answers, range(ROWS), lambda g, a: learn(g, a, "log-probabilities"))
-    spread = math.sqrt(0.2 + 0.8 / precise.sum())
-    expected = norm.cdf(SKILL / spread) - norm.cdf(SKILL / 1.0)
-    assert won.low < expected < won.high
-    assert won.low > 0
-
-
-@pytest.mark.parametrize("how", ["probabilities", "log-probabilities", "votes"])
-def test_a_run_that_only_guesses_gets_hardly_any_weight(how):
+@pytest.mark.parametrize("votes", [False, True])
+def test_a_run_that_guesses_gets_hardly_any_weight(votes):
     tables, answers = runs([1.0, 1.0], correlation=0.3)
     noise = numpy.random.default_rng(5).random(ROWS)
     guesses = [row(one.id, (p, 1 - p)) for one, p in zip(tables[0], noise, strict=True)]
-    weights = learn(stack([*tables, guesses], how), answers, how)
-    share = weights / weights.sum()
-    assert share.min() == share[2] < 0.2 < share[:2].min()
+    weights = fit_weights(stack([*tables, guesses], votes=votes), answers)
+    assert weights.min() == weights[2] < 0.2 < weights[:2].min()
 
 
-def test_greedy_selection_takes_the_run_that_adds_and_leaves_the_copy():
-    tables, answers = runs([1.0, 1.0, 4.0], correlation=0.1)
-    weights = greedy(stack([*tables, tables[0]], "probabilities"), answers, "probabilities")
-    assert weights[0] + weights[3] == pytest.approx(weights[1], abs=0.2)
-    assert weights.sum() == pytest.approx(1)
-
-
-def test_gain_of_runs_that_are_one_and_the_same_is_nothing():
+def test_the_gain_of_two_equal_runs_is_zero():
     tables, answers = runs([1.0], correlation=0.0, number=200)
-    given = stack([tables[0], tables[0]], "probabilities")
-    won = gain(given, answers, range(200), lambda g, a: learn(g, a, "probabilities"))
-    assert (won.difference, won.low, won.high) == (0, 0, 0)
+    gain = measure_gain(stack([tables[0], tables[0]]), answers, range(200))
+    assert (gain.difference, gain.low, gain.high) == (0, 0, 0)
 
 
-def test_votes_count_and_a_tie_goes_to_the_first_sources_choice():
+def test_a_tie_of_votes_goes_to_the_first_source():
     one, two, three = row("a", (0.2, 0.7, 0.1)), row("a", (0.8, 0.1, 0.1)), row("a", (1, 0, 0))
     assert average([[one], [two]], [0.5, 0.5], "votes")[0].answer == 2
     assert average([[two], [one]], [0.5, 0.5], "votes")[0].answer == 1
@@ -112,10 +93,10 @@ def test_predictions_of_other_questions_are_not_averaged():
         average([[row("a", (0.5, 0.5))], [row("b", (0.5, 0.5))]], [1, 1], "votes")
 
 
-def test_the_second_answers_only_where_the_first_is_unsure():
+def test_the_fallback_answers_only_below_the_margin():
     sure, unsure = row("a", (0.9, 0.1)), row("b", (0.51, 0.49))
-    mixed, looked = second_look([sure, unsure], [row("a", (0, 1)), row("b", (0, 1))], 0.1)
-    assert ([one.answer for one in mixed], looked) == ([1, 2], 1)
+    mixed, replaced = apply_fallback([sure, unsure], [row("a", (0, 1)), row("b", (0, 1))], 0.1)
+    assert ([one.answer for one in mixed], replaced) == ([1, 2], 1)
 
 
 def test_agreement_is_the_share_of_equal_answers():
@@ -153,6 +134,36 @@ def mix(*more, csv=()):
     return main(["submit", "ensemble", "--exam=test.csv", *more, "--", "one", "two", *csv])
 
 
+def test_the_fallback_is_recorded_with_its_count(here, capsys):
+    assert mix("--fallback", "two/predictions.parquet", "--fallback-margin", "2") == 0
+    assert "two answers 6 questions with a margin below 2." in capsys.readouterr().out
+    ours, theirs = (
+        read_predictions(here.folder / path / "predictions.parquet")
+        for path in ("submissions/ensemble", "two")
+    )
+    assert [one.answer for one in ours] == [one.answer for one in theirs]
+
+
+@pytest.mark.parametrize("change", ["missing", "extra"])
+def test_a_key_of_other_ids_is_an_error_that_names_them(here, capsys, change):
+    ids = {q.id: 1 for q in here.test}
+    ids = ids | {"x9": 1} if change == "extra" else {id: 1 for id in ids if id != "x5"}
+    usage = public_private_split(list(ids))
+    write_answer_key(here.folder / "key.csv", AnswerKey(ids, usage))
+    assert mix("--solution", "key.csv") == 2
+    assert ("x9: " if change == "extra" else "x5: ") in capsys.readouterr().err
+    assert not (here.folder / "submissions").exists()
+
+
+def test_a_mix_from_its_own_folder_records_the_hash_of_what_was_read(here):
+    assert mix() == 0
+    own = here.folder / "submissions" / "ensemble"
+    before = sha256_file(own / "predictions.parquet")
+    assert mix("--weights=1,1,3", csv=["submissions/ensemble"]) == 0
+    assert sha256_file(own / "predictions.parquet") != before
+    assert read_history()[-1]["sources"][-1]["sha256"] == before
+
+
 def test_an_ensemble_lands_as_a_valid_submission(here, capsys):
     assert mix("--out", "submissions/mix") == 0
     assert "same answer" in capsys.readouterr().out
@@ -163,13 +174,13 @@ def test_an_ensemble_lands_as_a_valid_submission(here, capsys):
     assert [member["weight"] for member in members] == [0.5, 0.5]
     file = str(folder / "submission.csv")
     assert main(["submit", "validate", file, "--exam", "test.csv"]) == 0
-    assert "Trained on 40 rows: none of the test" in capsys.readouterr().out
+    assert "Trained on 40 rows: no test question" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("weights", ["learn", "greedy"])
-@pytest.mark.parametrize("how", ["probabilities", "log-probabilities", "votes"])
-def test_weights_are_learnt_on_out_of_fold_predictions(here, capsys, weights, how):
-    assert mix("--weights", weights, "--how", how, "--train", "train.csv") == 0
+@pytest.mark.parametrize("weights", ["learn", "2,1"])
+@pytest.mark.parametrize("combine", ["probabilities", "votes"])
+def test_the_gain_is_measured_on_out_of_fold_predictions(here, capsys, weights, combine):
+    assert mix("--weights", weights, "--combine", combine, "--train", "train.csv") == 0
     assert "95 %" in capsys.readouterr().out
 
 
@@ -188,7 +199,7 @@ def test_a_training_row_under_another_id_is_found(here, capsys):
     assert "t7: in-fold" in capsys.readouterr().err
 
 
-def test_a_row_that_two_folds_hold_is_refused(here, capsys):
+def test_a_row_in_two_folds_is_refused(here, capsys):
     rows = [entry._replace(fold=0) for entry in trained(here.train)]
     rows.append(rows[3]._replace(fold=1))
     save(here.folder / "two" / "oof.parquet", here.train, here.rng, rows)
@@ -196,26 +207,30 @@ def test_a_row_that_two_folds_hold_is_refused(here, capsys):
     assert "t3: in-fold" in capsys.readouterr().err
 
 
-def test_predictions_that_do_not_say_are_refused_for_weights(here, capsys):
+def test_predictions_without_recorded_training_data_fit_no_weights(here, capsys):
     path = here.folder / "two" / "oof.parquet"
     write_predictions(path, read_predictions(path), {"model": "x"})
     assert mix("--weights", "learn", "--train", "train.csv") == 2
-    assert "does not say what its model was trained on" in capsys.readouterr().err
+    assert "does not record its model's training data" in capsys.readouterr().err
 
 
-def test_a_plain_csv_votes_but_teaches_no_weights(here, capsys):
+def test_a_plain_csv_votes_but_fits_no_weights(here, capsys):
     assert mix("--out", "submissions/mix") == 0
     csv = ["submissions/mix/submission.csv"]
-    for more, status in (("votes", 0), ("probabilities", 0), ("log-probabilities", 2)):
-        assert mix("--how", more, csv=csv) == status
-    assert mix("--weights", "learn", "--train", "train.csv", csv=csv) == 2
-    assert "a CSV does not say" in capsys.readouterr().err
+    for combine in ("votes", "probabilities"):
+        assert mix("--combine", combine, csv=csv) == 0
+    given = [f"--oof={path}" for path in ("one/oof.parquet", "two/oof.parquet", "answers.csv")]
+    (here.folder / "answers.csv").write_text(
+        "id,answer\n" + "".join(f"{q.id},1\n" for q in here.train), encoding="utf-8"
+    )
+    assert mix("--weights", "learn", "--train", "train.csv", *given, csv=csv) == 2
+    assert "does not record its model's training data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("weights", ["3", "1,x", "0,0", "-1,2", "nan,1", "inf,1"])
-def test_weights_that_make_no_average_are_refused(here, capsys, weights):
+def test_invalid_weights_are_refused(here, capsys, weights):
     assert mix(f"--weights={weights}") == 2
-    assert "expected equal, learn, greedy or 2 numbers" in capsys.readouterr().err
+    assert "expected equal, learn or 2 comma-separated numbers" in capsys.readouterr().err
 
 
 def test_votes_of_real_submissions(shared_data, tmp_path, monkeypatch, capsys):
@@ -224,7 +239,7 @@ def test_votes_of_real_submissions(shared_data, tmp_path, monkeypatch, capsys):
     files = [place / "sample_outputs" / f"output_{n}.csv" for n in ("5829", "gemma_baseline")]
     ones = place / "sample_outputs" / "output_all_ones.csv"
     exam = str(place / "test.csv")
-    many = ["submit", "ensemble", "--how=votes", "--exam", exam, "--"]
+    many = ["submit", "ensemble", "--combine=votes", "--exam", exam, "--"]
     many += map(str, [*files, ones])
     assert main(many) == 0
     assert "869 rows" in capsys.readouterr().out

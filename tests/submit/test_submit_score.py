@@ -42,9 +42,9 @@ def test_the_interval_is_wilsons(right, rows):
     ("answers", "said"),
     [
         ({"a": 1}, "1 × missing id: b"),
-        ({"a": 1, "b": 2, "c": 3}, "does not have: 'c'"),
-        ({"a": "정", "b": 2}, "no whole number"),
-        ({"a": 11, "b": 2}, "beyond"),
+        ({"a": 1, "b": 2, "c": 3}, "not in the exam: 'c'"),
+        ({"a": "정", "b": 2}, "not a whole number"),
+        ({"a": 11, "b": 2}, "out of range"),
     ],
 )
 def test_a_submission_to_another_exam_is_refused(tmp_path, answers, said):

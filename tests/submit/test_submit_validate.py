@@ -1,4 +1,4 @@
-"""`submit validate`: all that is wrong with a CSV is said, with exit status 2."""
+"""`submit validate`: every problem of a CSV is reported, with exit status 2."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from solution.cli import main
 from solution.core import ErrorCollector, UserError
 from solution.exam import Question, Row, Table, write_exam
 from solution.submit import validate
-from solution.submit.checks import check_submission
+from solution.submit.files import check_rows
 
 CHOICES = {"a": 4, "b": 5, "c": 4}
 GOOD = "id,answer\na,1\nb,5\nc,4\n"
@@ -33,12 +33,13 @@ def submission(folder, content):
     return path
 
 
-def test_a_right_submission_is_told_so_in_one_line(tmp_path, exam):
+def test_a_valid_submission_is_described_in_one_line(tmp_path, exam):
     said = validate(submission(tmp_path, GOOD), exam)
     assert said.count("\n") == 0
-    assert "valid: 3 rows" in said
+    assert "valid format: 3 rows" in said
     assert "1: 1, 4: 1, 5: 1" in said
     assert "halves of 1 and 2" in said
+    assert "Contest rules not checked" in said and "--run" in said
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,13 @@ def test_a_right_submission_is_told_so_in_one_line(tmp_path, exam):
         GOOD.replace("a,1", '"a","1"'),
     ],
 )
-def test_line_ends_and_quotation_marks_make_no_difference(tmp_path, exam, content):
+def test_line_ends_and_quotes_make_no_difference(tmp_path, exam, content):
     assert "valid" in validate(submission(tmp_path, content), exam)
 
 
-def test_a_byte_order_mark_is_noted(tmp_path, exam):
+def test_a_byte_order_mark_is_reported(tmp_path, exam):
     said = validate(submission(tmp_path, b"\xef\xbb\xbf" + GOOD.encode()), exam)
-    assert "valid: 3 rows" in said
+    assert "valid format: 3 rows" in said
     assert "byte order mark" in said
 
 
@@ -72,20 +73,20 @@ WRONG = {
     "a column more": ("id,answer,text\na,1,x\nb,1,x\nc,1,x\n", "found id,answer,text"),
     "columns swapped": ("answer,id\n1,a\n1,b\n1,c\n", "found answer,id"),
     "missing id": (GOOD.replace("b,5\n", ""), "1 × missing id: b"),
-    "id of another exam": (GOOD + "x,1\n", "1 × id the exam does not have: 'x'"),
-    "id with blanks": (GOOD.replace("a,", "a ,"), "does not have: 'a '"),
-    "id twice": (GOOD + "a,2\n", "1 × id answered more than once: a"),
+    "id of another exam": (GOOD + "x,1\n", "1 × id not in the exam: 'x'"),
+    "id with blanks": (GOOD.replace("a,", "a ,"), "not in the exam: 'a '"),
+    "id twice": (GOOD + "a,2\n", "1 × duplicate id: a"),
     "other order": (
         "id,answer\nb,5\na,1\nc,4\n",
-        "another order than the exam's: number 1 is b, expected a",
+        "not in the exam's order: number 1 is b, expected a",
     ),
-    "a word": (GOOD.replace("a,1", "a,정"), "no whole number: row 1 (line 2), a: '정'"),
-    "a fraction": (GOOD.replace("a,1", "a,1.0"), "no whole number"),
-    "nothing": (GOOD.replace("a,1", "a,"), "no whole number"),
-    "negative": (GOOD.replace("a,1", "a,-1"), "no whole number"),
-    "0": (GOOD.replace("a,1", "a,0"), "row 1 (line 2), a: 0 where there are 4 choices"),
-    "5 of four": (GOOD.replace("c,4", "c,5"), "row 3 (line 4), c: 5 where there are 4 choices"),
-    "6 of five": (GOOD.replace("b,5", "b,6"), "b: 6 where there are 5 choices"),
+    "a word": (GOOD.replace("a,1", "a,정"), "not a whole number: row 1 (line 2), a: '정'"),
+    "a fraction": (GOOD.replace("a,1", "a,1.0"), "not a whole number"),
+    "nothing": (GOOD.replace("a,1", "a,"), "not a whole number"),
+    "negative": (GOOD.replace("a,1", "a,-1"), "not a whole number"),
+    "0": (GOOD.replace("a,1", "a,0"), "row 1 (line 2), a: 0 of 4 choices"),
+    "5 of four": (GOOD.replace("c,4", "c,5"), "row 3 (line 4), c: 5 of 4 choices"),
+    "6 of five": (GOOD.replace("b,5", "b,6"), "b: 6 of 5 choices"),
     "a field more": (GOOD.replace("b,5", "b,5,"), "row 2 (line 3): expected 2 fields"),
     "CP949": (GOOD.replace("a,1", "a,정").encode("cp949"), "CP949"),
 }
@@ -106,7 +107,7 @@ def test_a_wrong_submission_is_refused_with_one_message(
     assert sorted(p.name for p in Path().iterdir()) == ["exam.csv", "mine.csv"]
 
 
-def test_everything_wrong_is_said_at_once(tmp_path, exam):
+def test_all_problems_are_reported_at_once(tmp_path, exam):
     file = submission(tmp_path, "id,answer,x\nc,정,\nb,9,\nb,2,\nz,1,\n".encode("cp949"))
     with pytest.raises(UserError) as caught:
         validate(file, exam)
@@ -116,7 +117,7 @@ def test_everything_wrong_is_said_at_once(tmp_path, exam):
         "no others",
         "missing id: a",
         "'z'",
-        "than once: b",
+        "duplicate id: b",
         "order",
         "'정'",
         "9",
@@ -135,11 +136,11 @@ ANSWERS = st.sampled_from(["1", "4", "5", "6", "0", "", "정", "1.0", " 1"])
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from("abcx"), ANSWERS), max_size=5))
-def test_only_what_answers_every_row_rightly_is_accepted(rows):
+def test_only_valid_answers_to_every_row_are_accepted(rows):
     found = ErrorCollector("x")
     listed = [Row(n, n + 1, {"id": i, "answer": a}) for n, (i, a) in enumerate(rows, start=1)]
     table = Table(Path("x"), ("id", "answer"), tuple(listed), "", "utf-8")
-    check_submission(table, CHOICES, found)
+    check_rows(table, CHOICES, found)
     right = [i for i, _ in rows] == list(CHOICES) and all(
         a.isdigit() and 1 <= int(a) <= CHOICES[i] for i, a in rows
     )
@@ -151,24 +152,24 @@ REAL = {
     "output_all_ones": None,
     "output_gemma_baseline": None,
     "output_infront_answer": [
-        "96 × answer that is no whole number",
+        "96 × answer is not a whole number",
         "generation-for-nlp-2: '정'",
     ],
     "output_malformed_answers": [
-        "547 × answer that is no whole number",
-        "2 × answer beyond its row's choices",
-        "generation-for-nlp-438: 5 where there are 4 choices",
+        "547 × answer is not a whole number",
+        "2 × answer out of range",
+        "generation-for-nlp-438: 5 of 4 choices",
     ],
 }
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_submissions_are_judged_rightly(shared_data, name):
+def test_real_submissions_are_accepted_or_refused(shared_data, name):
     folder = shared_data / "competition"
     file, wrong = folder / "sample_outputs" / f"{name}.csv", REAL[name]
     if wrong is None:
         said = validate(file, folder / "test.csv")
-        assert "valid: 869 rows" in said
+        assert "valid format: 869 rows" in said
         assert "halves of 434 and 435" in said
         return
     with pytest.raises(UserError) as caught:

@@ -1,4 +1,4 @@
-"""What the contest forbids to train on is found in what a submission's model says it read."""
+"""Test questions and forbidden sources in the recorded training data are refused."""
 
 import pytest
 
@@ -14,14 +14,14 @@ OTHER = Question("t1", "다른 글", "?", CHOICES, 1, source="wiki")
 
 @pytest.fixture
 def submitted(tmp_path):
-    """A function that hands in a submission whose model was trained on the rows given."""
+    """Return a function that validates a submission trained on the given rows."""
     write_exam(tmp_path / "test.csv", TEST)
     scored = [ChoiceScores(q.id, (-1.0,) * 4, (0.25,) * 4, 1, 0.0) for q in TEST]
 
     def make(rows, answer=1):
         run = tmp_path / "run"
         run.mkdir(exist_ok=True)
-        made_by = {} if rows == "silent" else {"trained_on": rows}
+        made_by = {} if rows == "none" else {"trained_on": rows}
         write_predictions(run / "predictions.parquet", scored, made_by)
         chosen = [
             ChoiceScores(s.id, s.log_likelihood, s.probability, answer, 0.0) for s in scored
@@ -34,35 +34,35 @@ def submitted(tmp_path):
     return make
 
 
-def test_clean_training_data_is_said_to_be_clean(submitted, capsys):
+def test_clean_training_data_is_reported_as_clean(submitted, capsys):
     assert submitted(trained([OTHER])) == 0
-    assert "Trained on 1 rows: none of the test" in capsys.readouterr().out
+    assert "Trained on 1 rows: no test question, no forbidden source" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "row",
     [
-        Question("x1", "ganz anders", "?", CHOICES, 1),
+        Question("x1", "something else", "?", CHOICES, 1),
         Question("new", " 글  1", "알맞은  것은?", CHOICES[::-1], 2),
     ],
 )
 def test_a_test_row_by_id_or_by_text_is_refused_with_its_id(submitted, capsys, row):
     assert submitted(trained([OTHER, row])) == 2
     told = capsys.readouterr().err
-    assert f"{row.id}: trained on, and is x1 here" in told and "1 problem\n" in told
+    assert f"{row.id}: training row is test question x1" in told and "1 problem\n" in told
 
 
 @pytest.mark.parametrize(
     "source",
     ["CSAT 2025", "csat_2025", "2023학년도 수능", "KICE mock", "EBS", "KMMLU", "klue_mrc"],
 )
-def test_barred_sources_are_refused_with_their_row(submitted, capsys, source):
+def test_forbidden_sources_are_refused_with_their_row(submitted, capsys, source):
     assert submitted([TrainedQuestion("extra-3", "0" * 16, source)]) == 2
-    assert "extra-3: trained on, and its source" in capsys.readouterr().err
+    assert "extra-3: training row has forbidden source" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["", "kowiki", "debsoc", "websites", "KorQuAD"])
-def test_other_sources_are_let_through(submitted, source):
+def test_other_sources_are_allowed(submitted, source):
     assert submitted([TrainedQuestion("extra-3", "0" * 16, source)]) == 0
 
 
@@ -70,11 +70,11 @@ def test_the_contests_own_rows_may_be_trained_on(submitted):
     assert submitted([TrainedQuestion("generation-for-nlp-425", "0" * 16, "KMMLU")]) == 0
 
 
-def test_a_run_that_does_not_say_is_told_as_not_checked(submitted, capsys):
-    assert submitted("silent") == 0
+def test_a_run_without_recorded_training_data_is_reported_as_not_checked(submitted, capsys):
+    assert submitted("none") == 0
     assert "not checked" in capsys.readouterr().out
 
 
-def test_a_run_of_other_answers_says_nothing_about_this_file(submitted, capsys):
+def test_a_run_with_other_answers_is_refused(submitted, capsys):
     assert submitted(trained([OTHER]), answer=2) == 2
-    assert "its answers are not those of" in capsys.readouterr().err
+    assert "its answers differ from those of" in capsys.readouterr().err

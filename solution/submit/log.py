@@ -1,48 +1,59 @@
-"""`submit history`: every submission that was written, and what the board said of it."""
+"""`submit history`: a log of every submission, a copy of each file, and its scores."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from solution.core import UserError, aligned, sha256_file
-from solution.core import log as tell
-from solution.submit.shakeup import private_interval
-from solution.submit.write import SUBMISSION
+from solution.core import UserError, aligned, atomic_write, log, sha256_file
+from solution.submit.files import SUBMISSION, SUBMISSIONS
+from solution.submit.score import private_interval
 
-HISTORY = Path("submissions") / "history.jsonl"
+HISTORY = SUBMISSIONS / "history.jsonl"
+COPIES = SUBMISSIONS / "history"
 Scores = Mapping[str, Sequence[int]]
 
 
-def remember(
-    folder: Path, sources: Sequence[Path], scores: Scores, note: str, file: str = SUBMISSION
+def record_submission(
+    folder: Path,
+    sources: Mapping[Path, str],
+    scores: Scores,
+    note: str = "",
+    file: str = SUBMISSION,
 ) -> None:
-    """Add the submission in `folder` to the history; nothing in it is ever changed.
+    """Append a submission to the log and keep a copy of its file under its SHA-256.
 
-    `scores` holds right answers and rows of `public` and `private`, where they are known.
+    `sources` maps the files it was made from to the SHA-256 of what was read; `scores` has
+    correct answers and rows of `public` and `private`, where known.
     """
     path = folder / file
-    append(
+    sha256 = sha256_file(path)
+    copy = COPIES / f"{sha256}.csv"
+    if not copy.exists():
+        with atomic_write(copy) as partial:
+            shutil.copyfile(path, partial)
+    append_record(
         {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "file": str(path),
-            "sha256": sha256_file(path),
-            "sources": [{"file": str(s), "sha256": sha256_file(s)} for s in sources],
+            "sha256": sha256,
+            "sources": [{"file": str(s), "sha256": sha} for s, sha in sources.items()],
             "scores": dict(scores),
             "note": note,
         }
     )
 
 
-def append(record: Mapping[str, Any]) -> None:
-    """One line at the end, whole: written at once, by one process at a time, and to the disk.
+def append_record(record: Mapping[str, Any]) -> None:
+    """Append one line under a lock and flush it to disk.
 
-    A line that a crash left half-written stays alone on its line; readers pass over it.
+    A truncated last line is terminated first, so that readers skip it alone.
     """
     HISTORY.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
@@ -64,23 +75,22 @@ def history(
     private: tuple[int, int] | None = None,
     note: str = "",
 ) -> str:
-    """The table of all submissions, newest last; with `file`, first what is new about it.
+    """Return the table of all submissions, newest last; with `file`, first add to its record.
 
-    `public` and `private` are right answers and rows, as the board gave them. Where only the
-    public score is known, the private one is given as its 95 % interval.
-    Raises UserError where the file is absent, or there is nothing to add.
+    `public` and `private` are correct answers and rows. Where only the public score is known,
+    the private column shows its 95 % interval.
     """
+    given = {"public": public, "private": private}
+    scores = {half: list(pair) for half, pair in given.items() if pair}
+    if file is None and (scores or note):
+        raise UserError("Which submission? Give its file: submit history FILE --public 0.7.")
     if file is not None:
         if not file.is_file():
-            raise UserError(f"{file}: not there. Give the submission CSV that was scored.")
-        given = {"public": public, "private": private}
-        scores = {half: list(pair) for half, pair in given.items() if pair}
+            raise UserError(f"{file}: not found. Give the submission CSV that was scored.")
         if not scores and not note:
             raise UserError("Nothing to add: give --public, --private or --note.")
-        remember(file.parent, (), scores, note, file.name)
-    elif public or private or note:
-        raise UserError("Which submission? Give its file: submit history FILE --public 0.7.")
-    rows = merged(read_history())
+        record_submission(file.parent, {}, scores, note, file.name)
+    rows = merge_records(read_history())
     if not rows:
         return f"{HISTORY}: no submission yet."
     header = ["submission", "time", "rows of", "public", "private", "sha256", "note"]
@@ -88,25 +98,24 @@ def history(
 
 
 def read_history() -> list[dict[str, Any]]:
-    """All records in the order they came; half-written lines are passed over with a note."""
-    try:
-        lines = HISTORY.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
+    """Return all records in order; truncated lines are skipped with a warning."""
+    if not HISTORY.exists():
         return []
     records = []
-    for number, line in enumerate(lines, start=1):
+    # Not splitlines(): it also splits at U+2028 and others, which JSON strings may hold.
+    for number, line in enumerate(HISTORY.read_bytes().removesuffix(b"\n").split(b"\n"), 1):
         try:
             record = json.loads(line)
             record["sha256"], record["file"], record["time"]
         except (ValueError, KeyError, TypeError):
-            tell(f"{HISTORY}: line {number} is not whole and was passed over.")
+            log(f"{HISTORY}: line {number} is truncated and was skipped.")
         else:
             records.append(record)
     return records
 
 
-def merged(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One record a submission (by its content): the first, with later scores and notes."""
+def merge_records(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one record per file content: the first, with later scores and notes."""
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         known = found.setdefault(record["sha256"], {**record, "scores": {}, "note": ""})
@@ -130,5 +139,5 @@ def _row(record: Mapping[str, Any]) -> tuple[str, ...]:
         f"{public[0] / public[1]:.4f}" if public else "",
         f"{private[0] / private[1]:.4f}" if private else expected,
         record["sha256"][:8],
-        record["note"],
+        " ".join(record["note"].split()),
     )

@@ -1,4 +1,4 @@
-"""Writing submissions: whole or not at all, in the exam's order, halves that make the whole."""
+"""Submission folders are written all or nothing, in the exam's order; predict and runs."""
 
 import csv
 import os
@@ -83,26 +83,26 @@ def test_the_halves_of_a_solution_are_followed(tmp_path):
     ("predicted", "said"),
     [
         ([answered("a")], "b: no prediction"),
-        ([answered("a"), answered("b"), answered("x")], "x: predicted, but no question"),
-        ([answered("a"), answered("b"), answered("b")], "1 predictions have an id"),
-        ([answered("a"), answered("b", answer=5)], "5 where there are 4 choices"),
+        ([answered("a"), answered("b"), answered("x")], "x: predicted, but not in the exam"),
+        ([answered("a"), answered("b"), answered("b")], "1 predictions with a duplicate id"),
+        ([answered("a"), answered("b", answer=5)], "5 of 4 choices"),
     ],
 )
-def test_predictions_of_another_exam_write_nothing(tmp_path, predicted, said):
+def test_predictions_of_another_exam_are_refused(tmp_path, predicted, said):
     exam = make_exam(tmp_path, "ab")
     with pytest.raises(UserError, match=said):
         write_submission(predicted, exam, tmp_path / "out")
     assert names(tmp_path) == ["test.csv"]
 
 
-def test_an_earlier_submission_is_replaced_but_nothing_else_is(tmp_path):
+def test_an_earlier_submission_is_replaced_but_no_other_file(tmp_path):
     exam = make_exam(tmp_path, "ab")
     out = tmp_path / "out"
     write_submission([answered("a"), answered("b")], exam, out)
     write_submission([answered("a", 2), answered("b", 2)], exam, out)
     assert read(out / "submission.csv") == [("a", 2), ("b", 2)]
     (out / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match=r"other things than a submission \(thesis.txt\)"):
+    with pytest.raises(UserError, match=r"other files than a submission \(thesis.txt\)"):
         write_submission([answered("a"), answered("b")], exam, out)
     assert (out / "thesis.txt").read_text() == "years of work"
 
@@ -160,13 +160,13 @@ def test_a_run_whose_key_is_not_known_has_no_accuracy(here):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (None, "expected the config of a finished run"),
-        ("data: [", "expected the config"),
-        ("recipe: x\n", "names no data.test"),
+        (None, "config.yaml: cannot be read"),
+        ("data: [", "not valid YAML"),
+        ("recipe: x\n", "no data.test"),
         ("data: {test: absent.csv}\n", "absent.csv: cannot be read"),
     ],
 )
-def test_a_folder_that_is_no_run_is_refused(here, config, said):
+def test_a_folder_without_a_run_is_refused(here, config, said):
     run = make_run(here)
     (run / "config.yaml").unlink()
     if config is not None:
@@ -182,7 +182,7 @@ def test_predict_answers_the_real_layout_with_the_real_tokenizer(here, real_qwen
         Question("x-0", "", "누구인가?", ("갑", "을", "병", "정", "무"), None, "<보기> ㄱ"),
     ]
     write_exam(here / "exam.csv", questions)
-    said = predict(str(real_qwen), None, Path("exam.csv"), Path("out"), "contest", 4096)
+    said = predict(str(real_qwen), Path("exam.csv"), Path("out"), batch_tokens=4096)
     assert names(here / "out") == ["predictions.parquet", *FILES]
     scored = read_predictions(here / "out" / "predictions.parquet")
     assert [len(row.probability) for row in scored] == [4, 5]
@@ -191,7 +191,7 @@ def test_predict_answers_the_real_layout_with_the_real_tokenizer(here, real_qwen
 
 
 @pytest.mark.parametrize("wrong", ["model", "exam", "prompt", "out"])
-def test_predict_writes_nothing_where_something_is_wrong(here, wrong, capsys):
+def test_predict_writes_nothing_after_an_error(here, wrong, capsys):
     make_exam(here, "ab")
     (here / "mine").mkdir()
     (here / "mine" / "diary.txt").write_text("x")
@@ -210,7 +210,7 @@ def test_predict_writes_nothing_where_something_is_wrong(here, wrong, capsys):
 
 
 def test_no_half_written_folder_is_ever_visible(tmp_path, monkeypatch):
-    """Look at the folder's place whenever a file is moved or a folder is renamed."""
+    """List the folder before and after every rename."""
     exam = make_exam(tmp_path, "ab")
     seen = []
     rename = os.rename

@@ -1,5 +1,6 @@
-"""The history keeps every submission, whatever a crash leaves; what the board will say next."""
+"""The log keeps every submission and its file; the private score to expect."""
 
+import hashlib
 import json
 import multiprocessing
 
@@ -8,8 +9,16 @@ import pytest
 
 from solution.cli import main
 from solution.core import UserError
-from solution.submit.history import HISTORY, append, history, merged, read_history, remember
-from solution.submit.shakeup import private_interval, right_answers, shakeup
+from solution.submit.log import (
+    COPIES,
+    HISTORY,
+    append_record,
+    history,
+    merge_records,
+    read_history,
+    record_submission,
+)
+from solution.submit.score import correct_count, private_interval, shakeup
 
 
 @pytest.fixture
@@ -22,15 +31,17 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_submission_is_kept_with_sources_hash_scores_and_note(here):
-    remember(here / "one", [here / "source.csv"], {"public": (3, 4)}, "첫 제출")
+    record_submission(
+        here / "one", {here / "source.csv": "0" * 64}, {"public": (3, 4)}, "첫 제출"
+    )
     (record,) = read_history()
     assert record["file"].endswith("one/submission.csv")
     assert len(record["sha256"]) == len(record["sources"][0]["sha256"]) == 64
     assert (record["scores"], record["note"]) == ({"public": [3, 4]}, "첫 제출")
 
 
-def test_scores_and_notes_told_later_join_the_submission(here, capsys):
-    remember(here / "one", [here / "source.csv"], {}, "first")
+def test_scores_and_notes_added_later_join_the_submission(here, capsys):
+    record_submission(here / "one", {}, {}, "first")
     file = "one/submission.csv"
     assert main(["submit", "history", file, "--public", "0.7396", "--note", "board"]) == 0
     shown = capsys.readouterr().out
@@ -39,17 +50,17 @@ def test_scores_and_notes_told_later_join_the_submission(here, capsys):
     assert main(["submit", "history", file, "--private", "0.7126"]) == 0
     assert "0.7126" in capsys.readouterr().out
     assert len(read_history()) == 3
-    (one,) = merged(read_history())
+    (one,) = merge_records(read_history())
     assert one["scores"] == {"public": [321, 434], "private": [310, 435]}
 
 
-def test_a_score_that_no_count_gives_is_refused(here, capsys):
+def test_a_score_of_no_whole_count_is_refused(here, capsys):
     assert main(["submit", "history", "one/submission.csv", "--public", "0.7391"]) == 2
     assert "not the accuracy of a whole number of 434" in capsys.readouterr().err
     assert not HISTORY.exists()
 
 
-def test_nothing_to_add_or_no_file_is_told(here):
+def test_nothing_to_add_or_no_file_is_an_error(here):
     with pytest.raises(UserError, match="Nothing to add"):
         history(here / "one" / "submission.csv")
     with pytest.raises(UserError, match="Which submission"):
@@ -58,29 +69,49 @@ def test_nothing_to_add_or_no_file_is_told(here):
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60])
-def test_a_half_written_line_loses_itself_only(here, capsys, cut):
-    remember(here / "one", [], {}, "before")
+def test_a_truncated_line_loses_no_other_record(here, capsys, cut):
+    record_submission(here / "one", {}, {}, "before")
     whole = HISTORY.read_bytes()
     HISTORY.write_bytes(whole + whole[:cut])
-    remember(here / "one", [], {}, "after")
+    record_submission(here / "one", {}, {}, "after")
     assert [record["note"] for record in read_history()] == ["before", "after"]
-    assert "line 2 is not whole" in capsys.readouterr().err
+    assert "line 2 is truncated" in capsys.readouterr().err
     assert HISTORY.read_bytes().startswith(whole)
+
+
+def test_a_note_with_any_line_separator_loses_no_record(here):
+    notes = ["one\u2028two", "three\u0085four", "five\nsix"]
+    for note in notes:
+        record_submission(here / "one", {}, {}, note)
+    assert [record["note"] for record in read_history()] == notes
+    assert history().count("\n") == 2
+
+
+def test_every_logged_file_is_kept_when_a_later_one_replaces_it(here):
+    file = here / "one" / "submission.csv"
+    for answer in (1, 2, 1):
+        file.write_text(f"id,answer\na,{answer}\n")
+        record_submission(here / "one", {}, {})
+    kept = {path.stem: path.read_bytes() for path in COPIES.iterdir()}
+    assert {hashlib.sha256(content).hexdigest() for content in kept.values()} == set(kept)
+    assert {record["sha256"] for record in read_history()} == set(kept) and len(kept) == 2
 
 
 def _write(number):
     for part in range(20):
-        append({"file": "f", "sha256": f"{number}-{part}", "time": "now", "note": "x" * 5000})
+        append_record(
+            {"file": "f", "sha256": f"{number}-{part}", "time": "now", "note": "x" * 5000}
+        )
 
 
-def test_many_writers_at_once_lose_no_line(here):
+def test_concurrent_writers_lose_no_line(here):
     with multiprocessing.get_context("fork").Pool(4) as pool:
         pool.map(_write, range(4))
     assert len({record["sha256"] for record in read_history()}) == 80
     assert all(json.loads(line) for line in HISTORY.read_text().splitlines())
 
 
-def test_the_interval_of_the_private_score_covers_it_in_95_of_100_cases():
+def test_the_interval_of_the_private_score_covers_93_to_97_percent():
     rng = numpy.random.default_rng(0)
     covered = []
     for truth in (0.45, 0.6, 0.75, 0.9):
@@ -92,12 +123,12 @@ def test_the_interval_of_the_private_score_covers_it_in_95_of_100_cases():
     assert 0.93 <= numpy.mean(covered) <= 0.97
 
 
-def test_shakeup_speaks_of_the_count_and_both_bounds():
+def test_shakeup_reports_the_count_and_both_bounds():
     low, high = private_interval(321, 434, 435)
     said = shakeup(0.7396)
-    assert "321 of 434" in said and f"{low:.4f} and {high:.4f}" in said
+    assert "321 of 434 correct" in said and f"{low:.4f} and {high:.4f}" in said
     assert low < 0.7126 < high
-    assert right_answers(0.5, 10) == 5
+    assert correct_count(0.5, 10) == 5
     for wrong in (1.2, -0.1, float("nan")):
         with pytest.raises(UserError):
-            right_answers(wrong, 434)
+            correct_count(wrong, 434)
