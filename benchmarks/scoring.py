@@ -61,7 +61,7 @@ def product_rate(model: Any, dtype: str) -> float:
 
 def pairs_of(encoded: Sequence[Encoded]) -> list[Pair]:
     """What the harness is asked: one context and continuation for each choice."""
-    return [(one.prompt_ids, answer) for one in encoded for answer in one.answer_ids]
+    return [(one.prompt_ids, answer) for one in encoded for answer in one.label_ids]
 
 
 def normalised(encoded: Sequence[Encoded], sums: Sequence[float]) -> list[float]:
@@ -70,7 +70,7 @@ def normalised(encoded: Sequence[Encoded], sums: Sequence[float]) -> list[float]
 
     values, rest = [], list(sums)
     for one in encoded:
-        own, rest = rest[: len(one.answer_ids)], rest[len(one.answer_ids) :]
+        own, rest = rest[: len(one.label_ids)], rest[len(one.label_ids) :]
         values += torch.tensor(own).double().log_softmax(0).tolist()
     return values
 
@@ -95,18 +95,16 @@ def compare(
     mine: list[Timed] = []
     others: list[Timed] = []
     for _ in range(runs):
-        work = TokenCounts()
-        mine.append(timed(lambda work=work: ours(work)))  # type: ignore[misc]
+        counts = TokenCounts()
+        mine.append(timed(lambda counts=counts: ours(counts)))  # type: ignore[misc]
         others.append(timed(theirs))
     seconds = statistics.median(s for s, _ in mine)
     other = statistics.median(s for s, _ in others)
     apart = max(abs(a - b) for a, b in zip(mine[0][1], others[0][1], strict=True))
-    share = work.computed * flop_a_token / seconds / rate
+    share = counts.tokens_computed * flop_a_token / seconds / rate
     print(
         f"| {name} | {other:.1f} s | {seconds:.1f} s | {other / seconds:.1f} | {apart:.1e} "
-        f"| {work.computed} | {work.computed / max(work.tree, 1):.3f} "
-        f"| {work.settled / max(work.computed, 1):.3f} "
-        f"| {work.padding / max(work.computed, 1):.3f} | {share:.2f} |",
+        f"| {counts.tokens_computed} | {share:.2f} |",
         flush=True,
     )
 
@@ -167,9 +165,7 @@ def main() -> None:
     harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=options.batch)
     rates = {dtype: product_rate(model, dtype) for dtype in ("float32", options.dtype)}
     rate = max(rates.values())
-    # Of the last layer's MLP we compute next to nothing.
-    own = sum(p.numel() for p in model.model.layers.parameters())
-    flop = 2 * (own - sum(p.numel() for p in model.model.layers[-1].mlp.parameters()))
+    flop = 2 * sum(p.numel() for p in model.model.layers.parameters())
     print(
         f"Qwen2.5-0.5B geometry, {options.layers} layers of width {options.hidden}, "
         f"{options.dtype}, {options.threads} threads, median of {options.runs}, "
@@ -178,8 +174,8 @@ def main() -> None:
         )
     )
     print(
-        "| work | harness | ours | times | largest difference | tokens computed | of the tree "
-        "| settled | padding | share of the product rate |\n" + "|---" * 10 + "|"
+        "| work | harness | ours | times | largest difference | tokens computed "
+        "| share of the product rate |\n" + "|---" * 7 + "|"
     )
 
     def theirs(pairs: list[Pair]) -> list[float]:
@@ -189,9 +185,9 @@ def main() -> None:
     def run(name: str, encoded: list[Encoded]) -> None:
         compare(
             name,
-            lambda work: [
+            lambda counts: [
                 value
-                for one in score_model(model, encoded, options.batch_tokens, work=work)
+                for one in score_model(model, encoded, options.batch_tokens, counts=counts)
                 for value in one.log_likelihood
             ],
             lambda: normalised(encoded, theirs(pairs_of(encoded))),
@@ -203,8 +199,8 @@ def main() -> None:
     def run_pairs(name: str, pairs: list[Pair]) -> None:
         compare(
             name,
-            lambda work: [
-                v for v, _ in log_likelihoods(model, pairs, options.batch_tokens, work=work)
+            lambda counts: [
+                v for v, _ in log_likelihoods(model, pairs, options.batch_tokens, counts=counts)
             ],
             lambda: theirs(pairs),
             runs=options.runs,
@@ -251,16 +247,16 @@ def orders(model: Any, questions: Sequence[Question], tokenizer: Any, options: A
     seconds: list[list[float]] = [[], []]
     for _ in range(options.runs):
         works = [TokenCounts(), TokenCounts()]
-        for way, work, taken in zip(ways, works, seconds, strict=True):
+        for way, counts, taken in zip(ways, works, seconds, strict=True):
             start = time.perf_counter()
             for encoded in way:
-                score_model(model, encoded, options.batch_tokens, work=work)
+                score_model(model, encoded, options.batch_tokens, counts=counts)
             taken.append(time.perf_counter() - start)
     together, apart = (statistics.median(some) for some in seconds)
     return (
         f"\n5 orders of the choices of {len(turned)} rows: {together:.1f} s in one tree "
-        f"({works[0].computed} tokens), {apart:.1f} s in 5 single runs of ours "
-        f"({works[1].computed} tokens): {apart / together:.1f} times"
+        f"({works[0].tokens_computed} tokens), {apart:.1f} s in 5 single runs of ours "
+        f"({works[1].tokens_computed} tokens): {apart / together:.1f} times"
     )
 
 

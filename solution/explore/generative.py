@@ -94,7 +94,7 @@ def _answer(
         for one in encoded
     }
     found = {
-        one.id: majority_vote(one.id, len(one.answer_ids), readings[one.id]) for one in encoded
+        one.id: majority_vote(one.id, len(one.label_ids), readings[one.id]) for one in encoded
     }
     mute = [one for one in encoded if found[one.id] is None]
     asked = score(loaded, mute, batch_tokens=job.batch_tokens, cache=cache)
@@ -125,7 +125,7 @@ def _texts(
         return "written", one.prompt_ids, how.model_dump(), chance
 
     written = cache.fill(asked, decides, compute)
-    choices = {one.id: len(one.answer_ids) for one in encoded}
+    choices = {one.id: len(one.label_ids) for one in encoded}
     rows = []
     for one, text in zip(asked, written, strict=True):
         reading = read_answer(

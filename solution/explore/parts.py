@@ -13,7 +13,14 @@ from typing import Any
 from solution.core import log, write_json
 from solution.explore.job import Job
 from solution.models import LoadedModel
-from solution.scoring import ChoiceScores, ScoreCache, TokenCounts, cost, plan_orders, score
+from solution.scoring import (
+    ChoiceScores,
+    ScoreCache,
+    TokenCounts,
+    plan_orders,
+    score,
+    token_metrics,
+)
 
 # Questions a part: what a killed run repeats at most.
 PART = 64
@@ -37,7 +44,7 @@ def score_in_parts(
     def compute(rows: Sequence[int]) -> Part:
         work = TokenCounts()
         asked = [one for row in rows for one in encoded[row]]
-        scored = score(loaded, asked, batch_tokens=job.batch_tokens, work=work, cache=cache)
+        scored = score(loaded, asked, batch_tokens=job.batch_tokens, counts=work, cache=cache)
         return {"work": asdict(work), "scored": [asdict(one) for one in scored]}
 
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i][0].prompt_ids, i))
@@ -50,14 +57,14 @@ def score_in_parts(
     works = [TokenCounts(**part["work"]) for part in parts]
     measured = {
         **measurements(parts, len(encoded)),
-        **cost(together(works)),
+        **token_metrics(together(works)),
         "orders": sum(len(some) for some in encoded),
         "tokens": sum(len(one.prompt_ids) for some in encoded for one in some),
         "truncated_rows": sum(some[0].truncated_tokens > 0 for some in encoded),
     }
     if job.debias == "pride":
-        measured["place_prior"] = plan.priors(grouped)
-    return plan.combined(grouped), measured
+        measured["position_prior"] = plan.position_priors(grouped)
+    return plan.combine(grouped), measured
 
 
 def in_parts(

@@ -111,7 +111,7 @@ def supervised(row: Encoded, answer: int | None, end: int, *, whole: bool = Fals
     `whole` supervises the prompt too.
     """
     assert answer is not None, f"{row.id}: training questions were read with answers=True"
-    target = [*row.answer_ids[answer - 1], end]
+    target = [*row.label_ids[answer - 1], end]
     prompt = list(row.prompt_ids)
     masked = prompt if whole else [NOT_SUPERVISED] * len(prompt)
     return _row(row.id, prompt + target, masked + target)

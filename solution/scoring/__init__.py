@@ -3,17 +3,26 @@
 from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
 from solution.scoring.average import How, average
 from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
-from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import Encoded, encode
-from solution.scoring.engine import ChoiceScores, log_likelihoods, score, score_model
-from solution.scoring.evaluate import cost, evaluate, peak_memory_gib
+from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
 from solution.scoring.generate import Completion, GenerationConfig, GenerationRequest, generate
 from solution.scoring.harness_command import run_harness
-from solution.scoring.orders import Debias, Orders, orders_fault, plan_orders
-from solution.scoring.parse import ParsedAnswer, read_answer
-from solution.scoring.passes import TokenCounts
+from solution.scoring.parse_answer import ParsedAnswer, read_answer
+from solution.scoring.position_bias import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.predictions import read_predictions, read_produced_by, write_predictions
-from solution.scoring.trained import (
+from solution.scoring.requests import TokenCounts
+from solution.scoring.score_cache import ScoreCache
+from solution.scoring.scorer import (
+    ChoiceScores,
+    check_finite,
+    log_likelihoods,
+    normalise,
+    open_score_cache,
+    score,
+    score_model,
+    truncate_left,
+)
+from solution.scoring.training_provenance import (
     TrainedQuestion,
     as_trained,
     trained,
@@ -42,13 +51,15 @@ __all__ = [
     "as_trained",
     "ask",
     "average",
-    "cost",
+    "check_finite",
     "encode",
     "evaluate",
     "generate",
     "keeps_apart",
     "log_likelihoods",
     "majority_vote",
+    "normalise",
+    "open_score_cache",
     "orders_fault",
     "packed_arguments",
     "peak_memory_gib",
@@ -61,8 +72,10 @@ __all__ = [
     "score",
     "score_model",
     "side_by_side",
+    "token_metrics",
     "trained",
     "trained_rows",
+    "truncate_left",
     "write_predictions",
     "write_trained",
 ]

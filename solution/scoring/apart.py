@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from solution.scoring.attention import attending
-from solution.scoring.layout import Block, Layout
-from solution.scoring.reader import causal_of
+from solution.scoring.lm_head import causal_of
+from solution.scoring.tree_attention import use_tree_attention
+from solution.scoring.tree_batch import AttentionBlock, TreeBatch
 
 # Largest difference between a sequence's logits beside others and alone, as a share of spread.
 TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-1}
@@ -21,12 +21,14 @@ def side_by_side(model: Any, lengths: Sequence[int]) -> Iterator[None]:
     Attention is computed sequence by sequence, so that neighbours cost nothing and no mask is
     needed. The layers that a backward pass computes again have to be computed within, too.
     """
-    layout, start = Layout(), 0
+    layout, start = TreeBatch(), 0
     for length in lengths:
-        block = Block(start, start + length, (), list(range(length)), [length] * length)
+        block = AttentionBlock(
+            start, start + length, (), list(range(length)), [length] * length
+        )
         layout.blocks.append(block)
         start += length
-    with attending(causal_of(model).base_model.config, layout):
+    with use_tree_attention(causal_of(model).base_model.config, layout):
         yield
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from solution.core import UserError
-from solution.scoring.engine import ChoiceScores
+from solution.scoring.scorer import ChoiceScores
 
 How = Literal["probabilities", "log-probabilities", "votes"]
 FLOOR = 1e-300

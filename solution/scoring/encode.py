@@ -1,4 +1,4 @@
-"""From questions to token ids: where the prompt ends, where the answers begin, what was cut."""
+"""From questions to token ids: the prompt, a label per choice, and what was truncated."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any
 
 from solution.core import ErrorCollector, UserError
 from solution.exam import Prompt, Question
-from solution.scoring.tree import Ids, common
+from solution.scoring.prefix_tree import Ids, common_prefix_length
 
-# Prompts that end alike meet their answers alike; this much of the end decides it.
+# How a prompt and a label are tokenised together is decided by this much of the prompt's end.
 TAIL_TOKENS = 16
 TAIL_CHARACTERS = 32
-# With less room than this what is left of a question could hardly be answered.
-LEAST_TOKENS = 256
-# A passage's cut is looked for among so many tokens on either side of where it should be.
+# A question truncated to fewer tokens could hardly be answered.
+MIN_PROMPT_TOKENS = 256
+# The cut of a passage is searched among so many tokens on either side of the estimate.
 NEAR_TOKENS = 32
-# Texts that are tokenised in one call, in threads where the tokenizer has them.
+# Texts per tokenizer call; fast tokenizers use several threads.
 TEXTS_A_CALL = 256
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One question in tokens: the prompt, one answer for each choice, and what was left out.
+    """One question in tokens: the prompt, one label per choice, and the number of tokens cut.
 
-    `end_ids` close every answer in scoring where one answer begins another ('1' and '10').
+    `terminator_ids` end every label in scoring where one begins another ('1' and '10').
     """
 
     id: str
     prompt_ids: Ids
-    answer_ids: tuple[Ids, ...]
+    label_ids: tuple[Ids, ...]
     truncated_tokens: int = 0
-    end_ids: Ids = ()
+    terminator_ids: Ids = ()
 
 
 def encode(
@@ -43,12 +43,11 @@ def encode(
     max_length: int,
     reserve: int = 0,
 ) -> list[Encoded]:
-    """Encode questions so that prompt, answer and `reserve` fit into `max_length` tokens.
+    """Encode questions so that prompt, label and `reserve` fit into `max_length` tokens.
 
-    Too long questions lose the end of their passage; one that is too long without any loses its
-    beginning too, down to LEAST_TOKENS, so that every row is answered; what went is counted.
-    Raises UserError with all questions that are longer still or whose answers can't be told
-    apart.
+    Long questions lose the end of their passage; one that is too long without any loses its
+    beginning too, down to MIN_PROMPT_TOKENS. Raises UserError with all questions that are
+    longer still or whose labels are not distinct.
     """
     encoder = _Encoder(prompt, tokenizer, max_length - reserve)
     problems = ErrorCollector(f"prompt {prompt.name}, at most {max_length} tokens")
@@ -60,12 +59,12 @@ def encode(
                 encoded.append(encoder.encode(question, whole))
             except UserError as error:
                 problems.add(f"id {question.id}: {error}")
-    problems.raise_if_any("Take a model with a longer context, or mend the prompt or the rows.")
+    problems.raise_if_any("Use a model with a longer context, or fix the prompt or the rows.")
     return encoded
 
 
 class _Encoder:
-    """Encodes one question after another, remembering how answers join their prompts."""
+    """Encodes questions; remembers how labels are tokenised after equal ends of prompts."""
 
     def __init__(self, prompt: Prompt, tokenizer: Any, room: int) -> None:
         self.prompt, self.tokenizer, self.room = prompt, tokenizer, room
@@ -73,7 +72,7 @@ class _Encoder:
         self._joins: dict[tuple[Any, ...], tuple[int, tuple[Ids, ...]]] = {}
 
     def whole(self, questions: Sequence[Question]) -> list[Encoded]:
-        """The questions with all of their passages, tokenised in one call."""
+        """Encode questions without truncation, in one call of the tokenizer."""
         texts = [self.prompt.text(question, self.tokenizer) for question in questions]
         ids = self.tokenizer(texts, add_special_tokens=False).input_ids
         each = zip(questions, texts, ids, strict=True)
@@ -84,8 +83,8 @@ class _Encoder:
         if self._excess(whole) > 0:
             fitting = self._cut(question, whole)
         cut = len(whole.prompt_ids) - len(fitting.prompt_ids)
-        end = self._end(fitting.answer_ids)
-        return Encoded(question.id, fitting.prompt_ids, fitting.answer_ids, cut, end)
+        end = self._terminator(fitting.label_ids)
+        return Encoded(question.id, fitting.prompt_ids, fitting.label_ids, cut, end)
 
     def _fit(self, question: Question, paragraph: str) -> Encoded:
         text = self.prompt.text(question, self.tokenizer, paragraph)
@@ -96,34 +95,34 @@ class _Encoder:
         key = (ids[-TAIL_TOKENS:], text[-TAIL_CHARACTERS:], answers)
         if key not in self._joins:
             self._joins[key] = self._join(ids, text, answers)
-        dropped, answer_ids = self._joins[key]
-        return Encoded(question.id, ids[: len(ids) - dropped], answer_ids)
+        dropped, label_ids = self._joins[key]
+        return Encoded(question.id, ids[: len(ids) - dropped], label_ids)
 
     def _join(
         self, ids: Ids, text: str, answers: tuple[str, ...]
     ) -> tuple[int, tuple[Ids, ...]]:
-        """How many of the prompt's last tokens belong to the answers, and the answers' tokens.
+        """Return how many of the prompt's last tokens belong to the labels, and the labels.
 
-        Some tokenizers join the last of the prompt with the first of the answer: what the
-        prompt and every prompt + answer have in common is the prompt.
+        Some tokenizers merge the end of the prompt with the start of a label: what the prompt
+        and every prompt + label have in common is the prompt.
         """
         both = [self._ids(text + answer) for answer in answers]
-        kept = min(common(ids, joined) for joined in both)
+        kept = min(common_prefix_length(ids, joined) for joined in both)
         return len(ids) - kept, tuple(joined[kept:] for joined in both)
 
     def _excess(self, encoded: Encoded) -> int:
-        answer = max(len(ids) for ids in encoded.answer_ids) + 1  # and one token that ends it
-        return len(encoded.prompt_ids) + answer - self.room
+        label = max(len(ids) for ids in encoded.label_ids) + 1  # and a terminator
+        return len(encoded.prompt_ids) + label - self.room
 
     def _cut(self, question: Question, whole: Encoded) -> Encoded:
-        """The encoding with the longest beginning of the passage that still fits."""
+        """Encode with the longest beginning of the passage that fits."""
         bare = self._fit(question, "")
         if (excess := self._excess(bare)) > 0:
-            if self.room < LEAST_TOKENS:
+            if self.room < MIN_PROMPT_TOKENS:
                 raise UserError(f"{excess} tokens too long even without its passage")
             if excess >= len(bare.prompt_ids) - len(self._start):
-                raise UserError("an answer alone is longer than that")
-            # The question and its choices stand last in every prompt.
+                raise UserError("a label alone is longer than that")
+            # Every prompt ends with the question and its choices.
             first = len(self._start)
             kept = bare.prompt_ids[:first] + bare.prompt_ids[first + excess :]
             return replace(bare, prompt_ids=kept)
@@ -136,15 +135,15 @@ class _Encoder:
 
         size = _longest(len(question.paragraph), self._nearby(question, whole) or fits)
         found = begun(size)
-        if self._excess(found) > 0 or fits(size + 1):  # looked for in the wrong place
+        if self._excess(found) > 0 or fits(size + 1):  # the estimate was wrong
             found = begun(_longest(len(question.paragraph), fits))
         return found
 
     def _nearby(self, question: Question, whole: Encoded) -> Callable[[int], bool] | None:
-        """Whether a beginning of the passage fits, found out from the tokens around the cut.
+        """Return a test whether a beginning of the passage fits, from the tokens near the cut.
 
-        The whole text's offsets say about where the cut must be; only what stands behind the
-        last blank before that place is tokenised again. None where that can't be done.
+        The offsets of the whole text give an estimate of the cut; only what follows the last
+        space before it is tokenised again. None where the tokenizer has no offsets.
         """
         text, passage = self.prompt.text(question, self.tokenizer), question.paragraph
         first = text.find(passage)
@@ -171,17 +170,14 @@ class _Encoder:
 
         return fits
 
-    def _end(self, answers: tuple[Ids, ...]) -> Ids:
-        if len(set(answers)) < len(answers):
-            raise UserError(
-                "two of its answers are the same tokens; give the prompt other labels"
-            )
-        begins = any(a != b and b[: len(a)] == a for a in answers for b in answers)
-        if not begins:
+    def _terminator(self, labels: tuple[Ids, ...]) -> Ids:
+        if len(set(labels)) < len(labels):
+            raise UserError("two of its labels are the same tokens; use other labels")
+        if not any(a != b and b[: len(a)] == a for a in labels for b in labels):
             return ()
         end = self.tokenizer.eos_token_id
         if end is None:
-            raise UserError("one answer begins another; give the prompt labels such as A to J")
+            raise UserError("one label begins another; use labels such as A to J")
         return (int(end),)
 
     def _ids(self, text: str) -> Ids:
@@ -189,7 +185,7 @@ class _Encoder:
 
 
 def _longest(length: int, fits: Callable[[int], bool]) -> int:
-    """The most characters below `length` that fit, where more never fit better; by halving."""
+    """Return the largest size below `length` that fits, by bisection."""
     low, high = 0, length
     while high - low > 1:
         middle = (low + high) // 2
@@ -198,7 +194,7 @@ def _longest(length: int, fits: Callable[[int], bool]) -> int:
 
 
 def _start_ids(tokenizer: Any) -> Ids:
-    """The token that opens a plain text; a chat template writes it itself."""
+    """Return the token that begins plain text; a chat template adds it itself."""
     start = tokenizer.bos_token_id
     if getattr(tokenizer, "chat_template", None) or start is None:
         return ()

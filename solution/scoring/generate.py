@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from solution.core import Config, UserError, log
-from solution.scoring.memory import free_memory, out_of_memory
-from solution.scoring.tree import Ids
+from solution.scoring.oom import free_memory, is_out_of_memory
+from solution.scoring.prefix_tree import Ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +93,7 @@ def _try(
     try:
         return _write(loaded, batch, how)
     except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     free_memory()
     if len(batch) == 1:

@@ -13,9 +13,9 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 
 from solution.core import Progress
-from solution.scoring.engine import log_likelihoods
-from solution.scoring.passes import TokenCounts
-from solution.scoring.tree import Ids
+from solution.scoring.prefix_tree import Ids
+from solution.scoring.requests import TokenCounts
+from solution.scoring.scorer import log_likelihoods, truncate_left
 
 # What the harness hands over: the texts (None for windows of a long text) and their tokens.
 Request = tuple[tuple[str, str] | None, list[int], list[int]]
@@ -49,7 +49,9 @@ class ExamQA(HFLM):  # type: ignore[misc]
         pairs = [_pair(context, tail, self.max_length) for _, context, tail in requests]
         progress = Progress("log-likelihoods", len(pairs), "requests")
         heard = None if disable_tqdm else progress.advance
-        found = log_likelihoods(self.model, pairs, self.batch_tokens, heard, self.work)
+        found = log_likelihoods(
+            self.model, pairs, self.batch_tokens, on_batch=heard, counts=self.work
+        )
         for (texts, _, _), answer in zip(requests, found, strict=True):
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, answer)
@@ -57,6 +59,5 @@ class ExamQA(HFLM):  # type: ignore[misc]
 
 
 def _pair(context: list[int], continuation: list[int], max_length: int) -> tuple[Ids, Ids]:
-    """What the harness's own model scores: a too long context loses its beginning."""
-    ids = tuple(context + continuation)[-(max_length + 1) :]
-    return ids[: -len(continuation)], tuple(continuation)
+    """Cut as the harness's own model does."""
+    return truncate_left(tuple(context), tuple(continuation), max_length)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.core import UserError, atomic_write
-from solution.scoring.engine import ChoiceScores
+from solution.scoring.scorer import ChoiceScores
 
 COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order")
 

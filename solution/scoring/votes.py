@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from solution.scoring.engine import ChoiceScores, normalise
-from solution.scoring.parse import ParsedAnswer
+from solution.scoring.parse_answer import ParsedAnswer
+from solution.scoring.scorer import ChoiceScores, normalise
 
 
 def majority_vote(

@@ -28,7 +28,7 @@ def concise(embedded, tmp_path_factory):
     questions = read_exam(embedded / "test.csv").questions[:COUNT]
     encoded = encode(questions, load_prompt("embedded"), loaded.tokenizer, 1024)
     rows = [
-        [*one.prompt_ids, *one.answer_ids[scored.answer - 1], end]
+        [*one.prompt_ids, *one.label_ids[scored.answer - 1], end]
         for one, scored in zip(encoded, score(loaded, encoded), strict=True)
     ]
     width = max(map(len, rows))
@@ -166,7 +166,7 @@ def test_orders_of_the_choices_reach_leaderboard_and_metrics(world, tmp_path):
     assert f"{metrics['order_changes']:.6f}" == rows["a"]["order_changes"]
     debiased = world.run(suite, tmp_path / "out", *exam, "--debias", "pride")
     assert debiased.status == 0, debiased.stderr
-    prior = json.loads((tmp_path / "out" / "a" / "metrics.json").read_text())["place_prior"]
+    prior = json.loads((tmp_path / "out" / "a" / "metrics.json").read_text())["position_prior"]
     assert all(sum(shares) == pytest.approx(1) for shares in prior.values())
 
 

@@ -18,7 +18,7 @@ NAMES = [f"{model}{number}" for number in range(4) for model in "ab"]
 # What the machine decides, not the model.
 MEASURED = ("seconds", "questions_per_second", "peak_memory_gib")
 # What a lost node had kept is not computed again: these depend on when it was lost.
-COST = ("of_plain", "of_tree", "padding", "settled")
+COST = ("tokens_computed", "tokens_shared_ratio")
 
 
 def suite_of(world):

@@ -73,17 +73,17 @@ def test_an_interrupted_run_goes_on_and_a_second_one_computes_nothing(loaded, tm
     with pytest.raises(KeyboardInterrupt):
         scored(loaded, some, cache, first, interrupt)
     whole = scored(loaded, some, cache, rest)
-    assert 0 < rest.passes < first.passes
-    assert scored(loaded, some, cache, again) == whole and again.computed == 0
+    assert 0 < rest.requests < first.requests
+    assert scored(loaded, some, cache, again) == whole and again.tokens_computed == 0
     other = ScoreCache(tmp_path / "c", {"model": 2})
     scored(loaded, some[:2], other, again)
-    assert again.computed > 0
+    assert again.tokens_computed > 0
 
 
 def test_what_rows_share_is_computed_once(loaded, tmp_path):
     work = TokenCounts()
     scored(loaded, rows(60, "같은 보기 " * 2), ScoreCache(tmp_path / "c", {}), work)
-    assert work.computed < work.plain / 3
+    assert work.tokens_computed < work.tokens_unshared / 3
 
 
 def test_too_long_contexts_lose_their_beginning_and_are_counted(loaded):

@@ -8,7 +8,7 @@ from solution.core import UserError
 from solution.exam import Prompt
 from solution.models import ModelReference, load, weights_fingerprint
 from solution.scoring import ScoreCache, TokenCounts, encode, score
-from solution.scoring.forest import Forest
+from solution.scoring.prefix_tree_runner import PrefixTreeRunner
 
 PROMPT = Prompt(
     name="plain",
@@ -24,9 +24,9 @@ def model_and_cache(folder, path, **changes):
 
 
 def scored(loaded, cache, questions, prompt=PROMPT):
-    work = TokenCounts()
+    counts = TokenCounts()
     encoded = encode(questions, prompt, loaded.tokenizer, 512)
-    return score(loaded, encoded, work=work, cache=cache), work
+    return score(loaded, encoded, counts=counts, cache=cache), counts
 
 
 def test_a_second_identical_run_does_no_forward_pass(tmp_path, monkeypatch):
@@ -35,9 +35,9 @@ def test_a_second_identical_run_does_no_forward_pass(tmp_path, monkeypatch):
     first, _ = scored(loaded, cache, questions)
     forward = []
     monkeypatch.setattr(loaded.model, "forward", lambda *_, **__: forward.append(1))
-    monkeypatch.setattr(Forest, "_forward", lambda *_: forward.append(1))
+    monkeypatch.setattr(PrefixTreeRunner, "_forward", lambda *_: forward.append(1))
     second, work = scored(*model_and_cache_again(loaded, cache), questions)
-    assert forward == [] and work.computed == 0
+    assert forward == [] and work.tokens_computed == 0
     for one, again in zip(first, second, strict=True):
         assert (again.id, again.answer) == (one.id, one.answer)
         assert again.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-12)
@@ -57,17 +57,17 @@ def test_one_changed_row_computes_one_row(tmp_path):
     scored(loaded, cache, questions)
     questions[2] = replace(questions[2], question="또 다른 물음?")
     found, work = scored(loaded, cache, questions)
-    assert work.passes == 1
+    assert work.requests == 1
     alone, _ = scored(loaded, None, questions)
     assert [one.answer for one in found] == [one.answer for one in alone]
 
 
-def test_a_changed_template_is_computed_anew(tmp_path):
+def test_a_changed_template_is_computed_again(tmp_path):
     loaded, cache = model_and_cache(save_tiny(tmp_path / "m"), tmp_path / "c.sqlite")
     scored(loaded, cache, some_questions(4))
     other = PROMPT.model_copy(update={"plain_suffix": "!", "system": "잘 읽으시오."})
     _, work = scored(loaded, cache, some_questions(4), other)
-    assert work.passes == 4
+    assert work.requests == 4
 
 
 @pytest.mark.parametrize("change", ["weights", "adapter", "tokenizer", "dtype"])
@@ -89,7 +89,7 @@ def test_a_changed_model_never_gets_an_old_answer(change, tmp_path):
             path, {"weights": weights_fingerprint(loaded.reference), "dtype": "bfloat16"}
         )
     after, work = scored(loaded, cache, questions)
-    assert work.passes == 4
+    assert work.requests == 4
     if change in ("weights", "adapter"):
         assert after[0].log_likelihood != pytest.approx(before[0].log_likelihood, abs=1e-3)
 
@@ -114,5 +114,5 @@ def tuned(folder, place):
 def test_a_file_that_is_no_cache_is_named(tmp_path):
     path = tmp_path / "c.sqlite"
     path.write_text("no database at all, but some text " * 50)
-    with pytest.raises(UserError, match="Remove it"):
+    with pytest.raises(UserError, match="Delete the file"):
         ScoreCache(path, {})

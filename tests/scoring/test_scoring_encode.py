@@ -32,8 +32,8 @@ def test_prompt_and_answers_are_the_tokens_of_prompt_plus_answer(tokenizer):
         questions, encode(questions, PROMPT, tokenizer, 1024), strict=True
     ):
         text = PROMPT.text(question, tokenizer)
-        for answer, answer_ids in zip(PROMPT.answers(question), one.answer_ids, strict=True):
-            assert one.prompt_ids + answer_ids == ids(tokenizer, text + answer)
+        for answer, label_ids in zip(PROMPT.answers(question), one.label_ids, strict=True):
+            assert one.prompt_ids + label_ids == ids(tokenizer, text + answer)
 
 
 def test_a_tokenizer_that_joins_prompt_and_answer_is_split_where_all_agree():
@@ -52,7 +52,7 @@ def test_a_tokenizer_that_joins_prompt_and_answer_is_split_where_all_agree():
     )
     prompt = PROMPT.model_copy(update={"plain_suffix": "\n정답: "})
     (one,) = encode([question], prompt, tokenizer, 1024)
-    answers = [tokenizer.convert_ids_to_tokens(part) for part in one.answer_ids]
+    answers = [tokenizer.convert_ids_to_tokens(part) for part in one.label_ids]
     assert answers == [[" 1"], [" 2"], [" ", "3"]]
 
 
@@ -87,7 +87,7 @@ def test_a_long_row_loses_the_end_of_its_passage_and_is_counted(tokenizer):
 def test_a_cut_row_fits_with_its_answer_and_end_and_wastes_little(tokenizer, reserve):
     long = replace(some_questions(1)[0], paragraph="강산 " * 900)
     (one,) = encode([long], PROMPT, tokenizer, 500, reserve)
-    length = len(one.prompt_ids) + max(map(len, one.answer_ids)) + 1 + reserve
+    length = len(one.prompt_ids) + max(map(len, one.label_ids)) + 1 + reserve
     assert 490 <= length <= 500
 
 
@@ -103,10 +103,10 @@ def test_a_row_too_long_without_a_passage_keeps_its_choices_and_is_counted(token
     row = replace(some_questions(1)[0], question="가 " * 800)
     (whole,) = encode([row], PROMPT, tokenizer, 100_000)
     (cut,) = encode([row], PROMPT, tokenizer, 300)
-    length = len(cut.prompt_ids) + max(map(len, cut.answer_ids)) + 1
+    length = len(cut.prompt_ids) + max(map(len, cut.label_ids)) + 1
     assert length == 300
     assert cut.prompt_ids[-200:] == whole.prompt_ids[-200:]
-    assert cut.answer_ids == whole.answer_ids
+    assert cut.label_ids == whole.label_ids
     assert cut.truncated_tokens == len(whole.prompt_ids) - len(cut.prompt_ids)
 
 
@@ -141,7 +141,7 @@ def test_real_rows_are_answered_by_the_digits_of_qwen(shared_data):
     encoded = encode(questions, prompt, tokenizer, 32768)
     assert len(encoded) == 2031
     for question, one in zip(questions, encoded, strict=True):
-        assert one.answer_ids == tuple((16 + i,) for i in range(len(question.choices)))
+        assert one.label_ids == tuple((16 + i,) for i in range(len(question.choices)))
         assert one.truncated_tokens == 0
     for question, one in list(zip(questions, encoded, strict=True))[::20]:
         text = prompt.text(question, tokenizer) + "1"
@@ -154,8 +154,8 @@ def test_circled_digits_of_qwen_share_a_token_and_differ_in_the_next(shared_data
     tokenizer = AutoTokenizer.from_pretrained(shared_data / "tokenizers" / "qwen2.5")
     prompt = load_prompt("contest").model_copy(update={"labels": tuple("①②③④⑤⑥⑦⑧⑨⑩")})
     (one,) = encode(some_questions(1, choices=5), prompt, tokenizer, 32768)
-    assert {answer[0] for answer in one.answer_ids} == {48312}
-    assert len({answer[1] for answer in one.answer_ids}) == 5
+    assert {answer[0] for answer in one.label_ids} == {48312}
+    assert len({answer[1] for answer in one.label_ids}) == 5
 
 
 def halved(question, prompt, tokenizer, room: int) -> tuple[int, ...]:
@@ -192,5 +192,5 @@ def test_an_answer_longer_than_the_limit_is_refused_by_name(tokenizer):
     whole = Prompt(name="text", user={"question": "$question $choices"}, answer="$text")
     (question,) = some_questions(1)
     long = replace(question, choices=("긴 답 " * 200, *question.choices[1:]))
-    with pytest.raises(UserError, match=f"id {question.id}: an answer alone is longer than"):
+    with pytest.raises(UserError, match=f"id {question.id}: a label alone is longer than"):
         encode([long], whole, tokenizer, 300)

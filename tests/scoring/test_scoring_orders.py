@@ -62,7 +62,7 @@ def test_several_orders_are_averaged_back_in_the_rows_own_order():
     plan = plan_orders(questions, 6)
     grouped = plan.encode(PROMPT, tokenizer, 1024)
     flat = [one for some in grouped for one in some]
-    found = plan.combined(plan.grouped(score_model(model, flat)))
+    found = plan.combine(plan.group(score_model(model, flat)))
     for question, one in zip(questions, found, strict=True):
         orders = choice_orders(question, 6)
         shares = [0.0] * len(question.choices)
@@ -83,12 +83,12 @@ def test_the_orders_of_one_question_share_its_passage_and_question():
     questions = [replace(q, paragraph="길고 긴 글 " * 20) for q in some_questions(4, choices=5)]
     costs = []
     for permutations in (1, 5):
-        work, plan = TokenCounts(), plan_orders(questions, permutations)
+        counts, plan = TokenCounts(), plan_orders(questions, permutations)
         grouped = plan.encode(PROMPT, tokenizer, 1024)
-        score_model(model, [one for some in grouped for one in some], work=work)
-        costs.append(work)
-        assert work.computed - work.settled == work.tree
-    assert costs[1].computed < costs[1].plain / 3
+        score_model(model, [one for some in grouped for one in some], counts=counts)
+        costs.append(counts)
+        assert counts.tokens_computed == counts.tokens_unique
+    assert costs[1].tokens_computed < costs[1].tokens_unshared / 3
 
 
 def test_each_order_is_kept_by_itself(tmp_path):
@@ -97,10 +97,10 @@ def test_each_order_is_kept_by_itself(tmp_path):
     questions = some_questions(4, choices=4)
     passes = []
     for permutations in (1, 3, 3):
-        work = TokenCounts()
+        counts = TokenCounts()
         grouped = plan_orders(questions, permutations).encode(PROMPT, loaded.tokenizer, 1024)
-        score(loaded, [one for some in grouped for one in some], work=work, cache=cache)
-        passes.append(work.passes)
+        score(loaded, [one for some in grouped for one in some], counts=counts, cache=cache)
+        passes.append(counts.requests)
     assert passes == [4, 8, 0]
 
 
@@ -118,8 +118,8 @@ def test_pride_takes_out_what_a_model_likes_of_a_place():
 
     asked = zip(questions, plan.orders, strict=True)
     grouped = [[observed(q, order) for order in orders] for q, orders in asked]
-    assert plan.priors(grouped)[4] == pytest.approx(liking)
-    for one, orders in zip(plan.combined(grouped), plan.orders, strict=True):
+    assert plan.position_priors(grouped)[4] == pytest.approx(liking)
+    for one, orders in zip(plan.combine(grouped), plan.orders, strict=True):
         assert one.answer == 3
         if len(orders) == 1:
             assert one.probability == pytest.approx(deserved)
@@ -129,7 +129,7 @@ def test_pride_takes_out_what_a_model_likes_of_a_place():
 def test_pride_needs_no_rotation_of_choices_that_refer_to_others():
     plan = plan_orders([REFERRING], debias="pride")
     kept = scored("r", 0.2, 0.5, 0.3)
-    assert plan.orders == [[(0, 1, 2)]] and plan.combined([[kept]]) == [kept]
+    assert plan.orders == [[(0, 1, 2)]] and plan.combine([[kept]]) == [kept]
 
 
 def test_predict_writes_the_answers_of_every_order_and_asks_nothing_twice(
@@ -141,7 +141,7 @@ def test_predict_writes_the_answers_of_every_order_and_asks_nothing_twice(
     assert main([*asked, "--out", str(tmp_path / "one"), "--permutations", "5"]) == 0
     rows = read_predictions(tmp_path / "one" / "predictions.parquet")
     assert all(len(row.by_order) == 5 for row in rows)
-    monkeypatch.setattr("solution.scoring.forest.Forest._forward", None)
+    monkeypatch.setattr("solution.scoring.prefix_tree_runner.PrefixTreeRunner._forward", None)
     assert main([*asked, "--out", str(tmp_path / "two"), "--permutations", "5"]) == 0
     again = read_predictions(tmp_path / "two" / "predictions.parquet")
     assert [row.answer for row in again] == [row.answer for row in rows]
@@ -152,7 +152,7 @@ def test_predict_writes_the_answers_of_every_order_and_asks_nothing_twice(
     [
         (["--permutations", "0"], "expected a number from 1 to 120, found 0"),
         (["--permutations", "121"], "found 121"),
-        (["--permutations", "5", "--debias", "pride"], "take one of the two"),
+        (["--permutations", "5", "--debias", "pride"], "exclude each other"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, part, tmp_path, capsys, monkeypatch):

@@ -8,7 +8,7 @@ from tiny import tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
 from solution.scoring import Encoded, encode, plan_orders, score_model
-from solution.scoring.reading import LOGIT_TOKENS
+from solution.scoring.lm_head import VOCAB_CHUNK
 
 END = 300  # a token that no label has
 TOKEN = st.integers(3, 6)
@@ -49,10 +49,10 @@ def test_any_label_trie_batch_and_order_shared_or_not_equals_the_slow_way(
     order.shuffle(asked)
     with pytest.MonkeyPatch.context() as patch:
         if not shared:
-            patch.setattr("solution.scoring.engine.honours_trees", lambda *_: False)
+            patch.setattr("solution.scoring.scorer.supports_tree_attention", lambda *_: False)
         scored = score_model(models[name], asked, budget)
     for one, found in zip(asked, scored, strict=True):
-        answers = [ids + one.end_ids for ids in one.answer_ids]
+        answers = [ids + one.terminator_ids for ids in one.label_ids]
         slow = slow_ids(models[name], one.prompt_ids, answers)
         assert found.id == one.id
         assert found.log_likelihood == pytest.approx(slow, abs=1e-4)
@@ -85,14 +85,14 @@ def test_random_labels_in_several_orders_equal_the_slow_way(
     except UserError:
         return  # two labels are the same tokens
     flat = [one for some in grouped for one in some]
-    scored = plan.grouped(score_model(models["qwen2"], flat, budget))
+    scored = plan.group(score_model(models["qwen2"], flat, budget))
     for question, orders, some, encoded in zip(
         asked, plan.orders, scored, grouped, strict=True
     ):
         for order, one, ids in zip(orders, some, encoded, strict=True):
             moved = permute_choices(question, order)
             slow = slow_log_likelihoods(
-                models["qwen2"], tokenizer, prompt, moved, end=ids.end_ids
+                models["qwen2"], tokenizer, prompt, moved, end=ids.terminator_ids
             )
             assert one.log_likelihood == pytest.approx(slow, abs=1e-4)
 
@@ -130,7 +130,7 @@ def wide():
     ("answer", "most"),
     [
         ("$label", VOCABULARY),  # not even one position's vocabulary
-        ("($label)", 12 * 6 * LOGIT_TOKENS),  # pieces of it, at the positions read alone
+        ("($label)", 12 * 6 * VOCAB_CHUNK),  # pieces of it, at the positions read alone
     ],
 )
 def test_logits_never_fill_vocabulary_times_positions(wide, answer, most):
@@ -151,6 +151,6 @@ def test_the_pieces_of_a_vocabulary_add_up_to_the_whole(wide, monkeypatch):
     prompt = Prompt(name="wide", user=user, answer="($label)")
     encoded = encode(some_questions(3, choices=4), prompt, tokenizer, 1024)
     whole = [one.log_likelihood for one in score_model(model, encoded)]
-    monkeypatch.setattr("solution.scoring.reading.LOGIT_TOKENS", 777)
+    monkeypatch.setattr("solution.scoring.lm_head.VOCAB_CHUNK", 777)
     for one, values in zip(score_model(model, encoded), whole, strict=True):
         assert one.log_likelihood == pytest.approx(values, abs=1e-5)

@@ -7,14 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_model, tiny_tokenizer
 
-from solution.scoring import TokenCounts, log_likelihoods
-from solution.scoring import reader as reader_module
-from solution.scoring.forest import Forest
-from solution.scoring.layout import Layout
-from solution.scoring.padded import Padded
-from solution.scoring.passes import Pass
-from solution.scoring.reader import reader_of
-from solution.scoring.tree import common, grow, walk
+from solution.scoring import TokenCounts, log_likelihoods, tree_support, truncate_left
+from solution.scoring.lm_head import make_reader
+from solution.scoring.prefix_tree import (
+    Read,
+    build_prefix_tree,
+    common_prefix_length,
+    iter_nodes,
+    mark_read,
+    sum_subtrees,
+)
+from solution.scoring.prefix_tree_runner import PrefixTreeRunner, run_unshared
+from solution.scoring.requests import Request
+from solution.scoring.tree_batch import TreeBatch
 
 SEQUENCES = st.lists(
     st.lists(st.integers(0, 2), min_size=1, max_size=12).map(tuple), min_size=1, max_size=12
@@ -57,70 +62,96 @@ def assert_same(found, expected):
         assert greedy == slow_greedy
 
 
+def tree_of(sequences, read=()):
+    """The prefix tree in which the last position of some sequences (by index) is read."""
+    roots, ends = build_prefix_tree(sequences)
+    for i in read:
+        mark_read(ends[i], Read(len(sequences[i]) - 1, i, 0))
+    sum_subtrees(roots)
+    return roots, ends
+
+
+def prefixes(sequences):
+    return {ids[:n] for ids in sequences for n in range(1, len(ids) + 1)}
+
+
 @given(SEQUENCES)
 def test_the_tree_holds_every_sequence_and_nothing_twice(sequences):
-    roots, ends = grow(sequences)
+    roots, ends = tree_of(sequences)
     for ids, end in zip(sequences, ends, strict=True):
         path, node = (), end
         while node is not None:
             path, node = node.ids + path, node.parent
         assert path == ids
-    distinct = {ids[:n] for ids in sequences for n in range(1, len(ids) + 1)}
-    assert sum(root.tokens for root in roots) == len(distinct)
-    assert all(node.ids for node in walk(roots))
+    assert sum(root.tokens for root in roots) == len(prefixes(sequences))
+    assert all(node.ids for node in iter_nodes(roots))
 
 
 @given(*[st.lists(st.integers(0, 1), max_size=9).map(tuple)] * 2)
-def test_common_is_the_length_of_the_longest_shared_beginning(left, right):
-    shared = common(left, right)
+def test_the_common_prefix_is_the_longest_one(left, right):
+    shared = common_prefix_length(left, right)
     assert left[:shared] == right[:shared]
     assert left[: shared + 1] != right[: shared + 1] or shared == min(len(left), len(right))
 
 
 @settings(deadline=None)
-@given(SEQUENCES, st.integers(1, 20))
-def test_a_layout_shows_every_token_its_own_beginning_and_nothing_else(sequences, block_tokens):
+@given(SEQUENCES, st.integers(1, 20), st.data())
+def test_a_batch_shows_every_token_its_prefix_and_nothing_else(sequences, block_tokens, data):
     import torch
 
-    roots, _ = grow(sequences)
-    layout = Layout()
-    layout.add_trees(roots, (), block_tokens)
-    assert len(layout.ids) == sum(root.tokens for root in roots)
+    read = data.draw(st.sets(st.sampled_from(range(len(sequences)))))
+    roots, _ = tree_of(sequences, read)
+    batch = TreeBatch()
+    batch.add_trees(roots, (), block_tokens)
     seen_by = {}
-    for block in layout.blocks:
-        places = [p for span in block.before for p in range(span.start, span.stop)]
+    for block in batch.blocks:
+        places = [p for span in block.prefix for p in range(span.start, span.stop)]
         places += range(block.start, block.stop)
-        mask = layout.mask(block, None, torch.zeros(1))[0, 0]
+        mask = batch.mask(block, None, torch.zeros(1))[0, 0]
         for i, row in enumerate(mask):
             chain = [places[j] for j in range(len(places)) if row[j] == 0]
-            seen_by[block.start + i] = tuple(layout.ids[p] for p in chain)
-            assert [layout.positions[p] for p in chain] == list(range(len(chain)))
-    beginnings = {ids[:n] for ids in sequences for n in range(1, len(ids) + 1)}
-    assert sorted(seen_by.values()) == sorted(beginnings)
+            seen_by[block.start + i] = tuple(batch.ids[p] for p in chain)
+            assert [batch.positions[p] for p in chain] == list(range(len(chain)))
+    assert sorted(seen_by) == list(range(len(batch.ids)))
+    shown = sorted(seen_by.values())
+    assert len(set(shown)) == len(shown)
+    assert prefixes(sequences[i] for i in read) <= set(shown) <= prefixes(sequences)
+    for found in batch.reads:
+        assert seen_by[found.position] == sequences[found.request]
 
 
 @settings(max_examples=40, deadline=None)
-@given(PAIRS, st.sampled_from([32, 50, 10**6]), st.sampled_from([1, 6, 256]), st.randoms())
+@given(PAIRS, st.sampled_from([32, 50, 10**6]), st.sampled_from([1, 6, 256]), st.data())
 @pytest.mark.parametrize("name", ["qwen2", "gemma2", "gpt_neox"])
-def test_any_budget_block_and_order_equals_the_plain_way(
-    name, models, pairs, budget, block_tokens, order
+def test_any_batch_size_block_and_order_equals_plain_transformers(
+    name, models, pairs, max_tokens, block_tokens, data
 ):
     import torch
 
-    model = models[name]
-    order.shuffle(pairs)
-    passes = [
-        Pass(i, context + tail[:-1], answer=tail) for i, (context, tail) in enumerate(pairs)
-    ]
-    work = TokenCounts()
+    model, pairs = models[name], data.draw(st.permutations(pairs))
+    max_rows = data.draw(st.integers(1, 12))
+    done = data.draw(st.sets(st.sampled_from(range(len(pairs)))))
+    requests = requests_of(pairs)
+    counts, tree, single = TokenCounts(), {}, {}
     with torch.no_grad():
-        reader = reader_of(model, torch.tensor([[3, 4, 5]]))
-        values = Forest(reader, budget, None, work, block_tokens).run(passes)
-        padded = Padded(reader, budget, None, TokenCounts()).run(passes)
-    expected = plainly(model, pairs)
-    assert_same([(v.numbers[0], v.greedy) for v in values], expected)
-    assert_same([(v.numbers[0], v.greedy) for v in padded], expected)
-    assert work.computed == work.tree
+        reader = make_reader(model)
+        runner = PrefixTreeRunner(
+            reader, max_tokens, max_rows=max_rows, counts=counts, block_tokens=block_tokens
+        )
+        runner.run(requests, tree.update, done)
+        run_unshared(reader, requests, single.update, done=done, counts=TokenCounts())
+    assert set(tree) == set(single) == set(range(len(pairs))) - done
+    rest = [pairs[row] for row in sorted(tree)]
+    for found in (tree, single):
+        values = [(found[row][0].values[0], found[row][0].is_greedy) for row in sorted(found)]
+        assert_same(values, plainly(model, rest))
+    assert counts.tokens_computed == counts.tokens_unique
+
+
+def requests_of(pairs):
+    return [
+        Request(i, context + tail[:-1], target=tail) for i, (context, tail) in enumerate(pairs)
+    ]
 
 
 def test_few_shot_prefix_is_computed_once_whatever_the_budget(models):
@@ -129,27 +160,28 @@ def test_few_shot_prefix_is_computed_once_whatever_the_budget(models):
     pairs = [
         ((*prefix, 3 + i, *(rng.randrange(3, 300) for _ in range(19))), (7,)) for i in range(30)
     ]
-    work = TokenCounts()
-    found = log_likelihoods(models["qwen2"], pairs, batch_tokens=64, work=work)
-    assert work.computed == work.tree == 200 + 30 * 20
-    assert work.plain == 30 * 220
+    counts = TokenCounts()
+    found = log_likelihoods(models["qwen2"], pairs, batch_tokens=64, counts=counts)
+    assert counts.tokens_computed == counts.tokens_unique == 200 + 30 * 20
+    assert counts.tokens_unshared == 30 * 220
     assert_same(found, plainly(models["qwen2"], pairs))
 
 
 def test_long_runs_behind_others_are_cut_into_pieces_and_stay_the_same(models, monkeypatch):
     import torch
 
-    monkeypatch.setattr("solution.scoring.layout.PIECE_TOKENS", 7)
+    monkeypatch.setattr("solution.scoring.tree_batch.PIECE_TOKENS", 7)
     rng = random.Random(1)
     stem = tuple(rng.randrange(3, 300) for _ in range(50))
     tails = [tuple(rng.randrange(3, 300) for _ in range(40)) for _ in range(3)]
     pairs = [(stem + tail, (9, 10)) for tail in tails]
     for model in models.values():
-        passes = [Pass(i, c + t[:-1], answer=t) for i, (c, t) in enumerate(pairs)]
+        found = {}
         with torch.no_grad():
-            reader = reader_of(model, torch.tensor([[3, 4, 5]]))
-            values = Forest(reader, 10**6, None, TokenCounts(), 8).run(passes)
-        assert_same([(v.numbers[0], v.greedy) for v in values], plainly(model, pairs))
+            runner = PrefixTreeRunner(make_reader(model), 10**6, block_tokens=8)
+            runner.run(requests_of(pairs), found.update)
+        values = [(found[i][0].values[0], found[i][0].is_greedy) for i in range(len(pairs))]
+        assert_same(values, plainly(model, pairs))
 
 
 def test_a_model_that_ignores_the_tree_is_found_out_and_scored_whole(capsys, monkeypatch):
@@ -159,12 +191,12 @@ def test_a_model_that_ignores_the_tree_is_found_out_and_scored_whole(capsys, mon
     def alone(*_):
         raise TypeError("no such interface")
 
-    monkeypatch.setattr(reader_module, "_branched", alone)
+    monkeypatch.setattr(tree_support, "_end_states", alone)
     pairs = [((3, 4, 5, 6), (7, 8)), ((3, 4, 5), (9,))]
-    work = TokenCounts()
-    assert_same(log_likelihoods(model, pairs, work=work), plainly(model, pairs))
-    assert work.computed > work.plain - 1
-    assert "runs whole" in capsys.readouterr().err
+    counts = TokenCounts()
+    assert_same(log_likelihoods(model, pairs, counts=counts), plainly(model, pairs))
+    assert counts.tokens_computed == counts.tokens_unshared
+    assert "Prefix sharing disabled" in capsys.readouterr().err
 
 
 def test_layers_that_mix_outside_attention_are_scored_whole(capsys):
@@ -185,7 +217,7 @@ def test_layers_that_mix_outside_attention_are_scored_whole(capsys):
     model = AutoModelForCausalLM.from_config(config).eval()
     pairs = [((3, 4, 5, 6), (7, 8)), ((3, 4, 5), (9,)), ((3, 4, 9), (9,))]
     assert_same(log_likelihoods(model, pairs), plainly(model, pairs))
-    assert "runs whole" in capsys.readouterr().err
+    assert "Prefix sharing disabled" in capsys.readouterr().err
 
 
 def test_the_models_own_attention_is_back_after_scoring(models):
@@ -195,23 +227,21 @@ def test_the_models_own_attention_is_back_after_scoring(models):
     assert model.config._attn_implementation == before
 
 
-@pytest.mark.parametrize("name", ["qwen2", "gemma2", "gpt_neox"])
-def test_the_last_mlp_runs_only_where_something_is_read(name, models):
-    model = models[name]
-    pairs = [((3,) * 20 + (i,), (4, 5)) for i in range(3, 6)]
-    expected = plainly(model, pairs)
-    assert_same(log_likelihoods(model, pairs), expected)
-    rows = []
-    mlps = [model.base_model.layers[i].mlp for i in (0, -1)]
-    hooks = [
-        mlp.register_forward_hook(lambda _mlp, _given, output: rows.append(output.shape[1]))
-        for mlp in mlps
-    ]
-    try:
-        assert_same(log_likelihoods(model, pairs), expected)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # The shared run, and two tokens of each branch: the last token of an answer predicts none.
-    assert rows == [20 + 3 * 2, 3 * 2]
-    assert not any(mlp._forward_pre_hooks or mlp._forward_hooks for mlp in mlps)
+def test_without_a_context_the_first_token_is_the_condition(models):
+    model = models["qwen2"]
+    found = log_likelihoods(model, [((), (3, 4, 5)), ((3,), (4, 5))])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("context", "continuation", "kept"),
+    [
+        ((1, 2, 3), (4, 5), ((1, 2, 3), (4, 5))),
+        ((1, 2, 3, 9), (4, 5), ((2, 3, 9), (4, 5))),
+        ((1, 2, 3), (4, 5, 6, 7), ((3,), (4, 5, 6, 7))),
+        ((1, 2, 3), (4, 5, 6, 7, 8), ((), (4, 5, 6, 7, 8))),
+        ((1, 2, 3), (4, 5, 6, 7, 8, 9), ((), (5, 6, 7, 8, 9))),
+    ],
+)
+def test_what_is_too_long_for_the_model_is_cut_from_the_left(context, continuation, kept):
+    assert truncate_left(context, continuation, max_length=4) == kept

@@ -21,8 +21,8 @@ from solution.scoring import (
     ScoreCache,
     TokenCounts,
     ask,
-    cost,
     rows_mark,
+    token_metrics,
     write_predictions,
 )
 
@@ -74,7 +74,7 @@ def _make(
         "peak_memory_gib": peak_memory_gib(loaded.device),
         "device": loaded.device,
         # what an earlier attempt left in the cache was not computed again
-        **cost(spent),
+        **token_metrics(spent),
     }
     run.finalize(measured)
 

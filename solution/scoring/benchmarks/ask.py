@@ -14,10 +14,10 @@ from solution.core import Config, Progress, UserError, fingerprint, resolve_path
 from solution.exam import Prompt, Question, near_duplicate_groups
 from solution.scoring.benchmarks.korean import HUB, local_files, question_set, read_barred
 from solution.scoring.benchmarks.rows import Answered, Encoding, Row, score_rows
-from solution.scoring.cache import ScoreCache
 from solution.scoring.encode import encode
-from solution.scoring.engine import ChoiceScores, score
-from solution.scoring.passes import TokenCounts
+from solution.scoring.requests import TokenCounts
+from solution.scoring.score_cache import ScoreCache
+from solution.scoring.scorer import ChoiceScores, score
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -169,7 +169,7 @@ def _ask_exam(
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i].prompt_ids, i))
     for start in range(0, len(order), 64):
         part = [encoded[i] for i in order[start : start + 64]]
-        scored += score(loaded, part, batch_tokens=batch_tokens, work=work, cache=cache)
+        scored += score(loaded, part, batch_tokens=batch_tokens, counts=work, cache=cache)
         progress.advance(len(part))
     by_place = dict(zip(order, scored, strict=True))
     return Given(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from solution.scoring.cache import ScoreCache
-from solution.scoring.engine import log_likelihoods
-from solution.scoring.passes import TokenCounts
-from solution.scoring.tree import Ids, common
+from solution.scoring.prefix_tree import Ids, common_prefix_length
+from solution.scoring.requests import TokenCounts
+from solution.scoring.score_cache import ScoreCache
+from solution.scoring.scorer import log_likelihoods, truncate_left
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -63,7 +63,7 @@ def score_rows(
     pairs, truncated = encode_rows(loaded, rows, encoding)
 
     def compute(some: list[Pair]) -> list[Answered]:
-        return log_likelihoods(loaded.model, some, batch_tokens, work=work)
+        return log_likelihoods(loaded.model, some, batch_tokens, counts=work)
 
     answered: list[list[Answered]] = [[] for _ in rows]
     for part in _parts(pairs):
@@ -119,9 +119,7 @@ def _apart(tokenizer: Any) -> Callable[[str, str], Pair]:
 
 def _cut(pair: Pair, max_length: int) -> Pair:
     """As much of the end as fits, the last token being asked for and never run."""
-    context, continuation = pair
-    room = max_length + 1 - len(continuation)
-    return context[-room:], continuation
+    return truncate_left(*pair, max_length)
 
 
 def _parts(pairs: Sequence[Sequence[Pair]]) -> list[list[int]]:
@@ -130,7 +128,7 @@ def _parts(pairs: Sequence[Sequence[Pair]]) -> list[list[int]]:
         return []
     order = sorted(range(len(pairs)), key=lambda i: (pairs[i][0], i))
     first, last = pairs[order[0]][0][0], pairs[order[-1]][0][0]
-    shared = common(first, last)
+    shared = common_prefix_length(first, last)
     own = sum(len(row[0][0]) - shared + sum(len(t) for _, t in row) for row in pairs)
     size = max(PART, round(REPEATED * shared * len(pairs) / max(1, own)))
     return [order[start : start + size] for start in range(0, len(order), size)]

@@ -1,10 +1,10 @@
-"""Whether memory ran out, and giving back what can be given back."""
+"""Detection of memory exhaustion, and the release of cached memory."""
 
 from __future__ import annotations
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this error says that memory, of the machine or the card, ran out."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` reports that main or GPU memory is exhausted."""
     import torch
 
     text = str(error).lower()
@@ -14,7 +14,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what no longer is in use."""
+    """Release cached memory."""
     import gc
 
     import torch

@@ -1,0 +1,51 @@
+"""Requests to the scoring engine, their results, and the number of tokens they took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from solution.scoring.prefix_tree import Ids
+
+
+@dataclass(frozen=True)
+class Request:
+    """One token sequence to run for the question at index `row`.
+
+    With `candidate_tokens`, the logits of these tokens after the last position are wanted;
+    otherwise the log-likelihood of `target`, whose tokens but the last end `ids`.
+    """
+
+    row: int
+    ids: Ids
+    candidate_tokens: Ids = ()
+    target: Ids = ()
+
+    @property
+    def num_logits(self) -> int:
+        """Number of positions, counted from the end, whose logits are needed."""
+        return max(1, len(self.target))
+
+
+class Result(NamedTuple):
+    """One logit per candidate token, or the log-likelihood of the target alone.
+
+    `is_greedy`: every token of the target has the highest probability at its position.
+    """
+
+    values: tuple[float, ...]
+    is_greedy: bool = False
+
+
+@dataclass
+class TokenCounts:
+    """What scoring took: the number of requests, and tokens.
+
+    `tokens_unshared` counts the tokens of all requests, `tokens_unique` those that remain where
+    shared prefixes count once, `tokens_computed` those that went through the model.
+    """
+
+    requests: int = 0
+    tokens_unshared: int = 0
+    tokens_unique: int = 0
+    tokens_computed: int = 0
