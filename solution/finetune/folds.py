@@ -19,7 +19,7 @@ from solution.finetune.run import HELD, answer, inputs_of, tune
 from solution.finetune.scores import accuracies
 from solution.scoring import (
     ChoiceScores,
-    average,
+    average_predictions,
     read_predictions,
     trained,
     write_predictions,
@@ -34,7 +34,7 @@ def finetune_folds(
 
     It holds a whole run a fold (fold-0, ...); oof.parquet: each training row as answered by
     the one adapter that was not trained on it; predictions.parquet: the test as answered by
-    all, averaged over logarithms; adapter/: the mean of the adapters, and in metrics.json how
+    all, averaged; adapter/: the mean of the adapters, and in metrics.json how
     far its answers are those of the average. Finished folds are not tuned again.
     """
     if plan.retrieve:
@@ -63,7 +63,7 @@ def finetune_folds(
     made = made_by | {"trained_on": [*rows, *in_folds]}
     write_predictions(run.work / "oof.parquet", held, made)
     tables = [read_predictions(p / "predictions.parquet") for p in places]
-    mixed = average(tables, [1 / folds] * folds, "log-probabilities")
+    mixed = average_predictions(tables, [1 / folds] * folds)
     made = made_by | {"trained_on": [*rows, *trained(pool)]}
     write_predictions(run.work / "predictions.parquet", mixed, made)
     adapter = run.work / "adapter"

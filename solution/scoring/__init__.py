@@ -1,8 +1,8 @@
 """From questions and a model to the probability of every choice."""
 
 from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
-from solution.scoring.average import How, average
 from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
+from solution.scoring.combine import average_predictions
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
 from solution.scoring.generate import Completion, GenerationConfig, GenerationRequest, generate
@@ -41,7 +41,6 @@ __all__ = [
     "GenerationConfig",
     "GenerationRequest",
     "Given",
-    "How",
     "Orders",
     "ParsedAnswer",
     "Rule",
@@ -50,7 +49,7 @@ __all__ = [
     "TrainedQuestion",
     "as_trained",
     "ask",
-    "average",
+    "average_predictions",
     "check_finite",
     "encode",
     "evaluate",

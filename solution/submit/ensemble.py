@@ -9,7 +9,12 @@ from typing import Any, Literal
 
 from solution.core import UserError, aligned, atomic_directory, write_json
 from solution.exam import Exam, near_duplicate_groups, read_exam
-from solution.scoring import ChoiceScores, TrainedQuestion, average, write_predictions
+from solution.scoring import (
+    ChoiceScores,
+    TrainedQuestion,
+    average_predictions,
+    write_predictions,
+)
 from solution.submit.files import (
     ENSEMBLE,
     PREDICTIONS,
@@ -64,7 +69,7 @@ def ensemble(
     check_folder(folder)
     sources = [read_source(place, questions) for place in places]
     weights, gain = _weights(sources, places, options)
-    mixed = average([source.scored for source in sources], weights, options.combine)
+    mixed = average_predictions([source.scored for source in sources], weights, options.combine)
     used, replaced = list(sources), 0
     if options.fallback:
         used.append(read_source(options.fallback, questions))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from solution import __version__
 from solution.core import UserError, atomic_directory, read_yaml, resolve_path, sha256_file
 from solution.exam import load_prompt, read_exam
 from solution.kowiki import RetrievalConfig, retrieval_inputs, retrieve_passages
 from solution.models import ModelReference, load, weights_fingerprint
 from solution.scoring import (
     Debias,
-    ScoreCache,
     evaluate,
+    open_score_cache,
     orders_fault,
     read_predictions,
     trained_rows,
@@ -61,7 +60,6 @@ def predict(
         passages = {**retrieve.model_dump(), "sha256": retrieval_inputs(retrieve)}
     reference = ModelReference(model=model, adapter=str(adapter) if adapter else None)
     loaded, weights = load(reference), weights_fingerprint(reference)
-    inputs = {"version": __version__, "model": reference.model_dump(), "weights": weights}
     scored, metrics = evaluate(
         loaded,
         asked,
@@ -70,7 +68,7 @@ def predict(
         label=exam.name,
         permutations=permutations,
         debias=debias,
-        cache=ScoreCache(out.with_name(CACHE), {"inputs": inputs, "dtype": loaded.dtype}),
+        cache=open_score_cache(out.with_name(CACHE), loaded, weights),
     )
     produced_by = {
         "model": reference.model_dump(),

@@ -181,7 +181,7 @@ def words(**more):
         ({"permutations": "many"}, ["permutations"]),
         ({"permutation": 3}, ["permutation", "unknown key", "permutations"]),
         ({"debias": "pryde"}, ["debias", "pride"]),
-        ({"debias": "pride", "permutations": 3}, ["take one of the two"]),
+        ({"debias": "pride", "permutations": 3}, ["exclude each other"]),
         ({"candidates": [words()], "permutations": 3}, ["a: scorer generate", "own order"]),
         ({"candidates": [words(scorer="guess")]}, ["scorer", "generate"]),
         ({"candidates": [words(generation={"budget": 3})]}, ["generation.budget", "unknown"]),

@@ -20,7 +20,13 @@ from solution.exam import (
     write_answer_key,
     write_exam,
 )
-from solution.scoring import ChoiceScores, average, read_predictions, trained, write_predictions
+from solution.scoring import (
+    ChoiceScores,
+    average_predictions,
+    read_predictions,
+    trained,
+    write_predictions,
+)
 from solution.submit.ensemble import agreement, apply_fallback
 from solution.submit.log import read_history
 from solution.submit.weights import fit_weights, measure_gain, stack
@@ -81,16 +87,16 @@ def test_the_gain_of_two_equal_runs_is_zero():
 
 def test_a_tie_of_votes_goes_to_the_first_source():
     one, two, three = row("a", (0.2, 0.7, 0.1)), row("a", (0.8, 0.1, 0.1)), row("a", (1, 0, 0))
-    assert average([[one], [two]], [0.5, 0.5], "votes")[0].answer == 2
-    assert average([[two], [one]], [0.5, 0.5], "votes")[0].answer == 1
-    assert average([[one], [two], [three]], [1, 1, 1], "votes")[0].answer == 1
-    mixed = average([[one], [two]], [3, 1], "probabilities")[0]
+    assert average_predictions([[one], [two]], [0.5, 0.5], "votes")[0].answer == 2
+    assert average_predictions([[two], [one]], [0.5, 0.5], "votes")[0].answer == 1
+    assert average_predictions([[one], [two], [three]], [1, 1, 1], "votes")[0].answer == 1
+    mixed = average_predictions([[one], [two]], [3, 1], "probabilities")[0]
     assert mixed.probability == pytest.approx((0.35, 0.55, 0.1))
 
 
 def test_predictions_of_other_questions_are_not_averaged():
     with pytest.raises(UserError, match="same ids"):
-        average([[row("a", (0.5, 0.5))], [row("b", (0.5, 0.5))]], [1, 1], "votes")
+        average_predictions([[row("a", (0.5, 0.5))], [row("b", (0.5, 0.5))]], [1, 1], "votes")
 
 
 def test_the_fallback_answers_only_below_the_margin():
