@@ -16,10 +16,7 @@ from solution.core import UserError, log, open_run
 from solution.explore.candidates import Outcome, Watch, attempt, failed, finished
 from solution.explore.job import Job
 from solution.explore.ray_cluster import RETRIES
-from solution.models import ModelReference, weights_needed
-
-# What scoring holds beside the weights: libraries, activations, the cache of a batch.
-SPARE = 2 * 2**30
+from solution.models import ModelReference, scoring_bytes
 
 
 def outcomes_by_ray(jobs: Iterable[Job], watch: Watch) -> Iterator[tuple[Job, Outcome]]:
@@ -65,12 +62,12 @@ def resources(reference: ModelReference, nodes: Iterable[dict[str, Any]]) -> dic
     whole = [node["Resources"] for node in nodes if node["Alive"]]
     cards = max((int(node.get("GPU", 0)) for node in whole), default=0)
     if cards:
-        need = weights_needed(reference, "float16") + SPARE
+        need = scoring_bytes(reference, "float16")
         wanted = math.ceil(need / _card_bytes())
         if wanted > cards:
             raise UserError(f"needs {wanted} cards, and no machine of the cluster has them.")
         return {"num_cpus": 1, "num_gpus": wanted}
-    need = weights_needed(reference, "float32") + SPARE
+    need = scoring_bytes(reference, "float32")
     most = max((node.get("memory", 0.0) for node in whole), default=0.0)
     if need > most:
         gib = need / 2**30

@@ -9,7 +9,7 @@ from typing import Any
 
 from solution.core import UserError, resolve_path, write_json
 from solution.finetune.recipe import Recipe
-from solution.models import ModelReference, keep_layout
+from solution.models import ModelReference, disable_avx512_repacking
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 INITIAL = "initial"  # beside the checkpoints: the first weights of a PiSSA adapter
@@ -38,7 +38,7 @@ def load_model(recipe: Recipe, max_length: int, dtype: str) -> Any:
         use_gradient_checkpointing=recipe.train.gradient_checkpointing,
         random_state=recipe.data.seed,
     )
-    keep_layout(model)
+    disable_avx512_repacking(model)
     return model
 
 

@@ -89,7 +89,7 @@ def tuning_of(
         rank=recipe.lora.r,
         targets=wanted.target_modules,
         feedforward=recipe.ia3.feedforward_modules,
-        quantization="4bit" if geometry.packed else quantization,
+        quantization="4bit" if geometry.is_4bit else quantization,
         dtype=dtype,
         optimizer=recipe.train.optimizer,
         checkpointing=recipe.train.gradient_checkpointing,

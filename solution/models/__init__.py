@@ -1,24 +1,25 @@
-"""What a model is: its reference, loading, and what this machine can run."""
+"""Models: references, loading, adapters, hardware and memory."""
 
 from solution.models.doctor import doctor
-from solution.models.geometry import ModelShape, read_shape
 from solution.models.hardware import Gpu, Hardware, detect, pick_dtype
 from solution.models.loading import (
     LoadedModel,
-    keep_layout,
+    compute_identity,
+    disable_avx512_repacking,
     load,
-    load_tokenizer,
-    weights_needed,
 )
-from solution.models.plan import (
+from solution.models.memory_plan import (
     GIB,
     FinetuneSpec,
     Plan,
     plan_memory,
     render,
+    scoring_bytes,
     trainable_parameters,
 )
+from solution.models.pretrained import load_tokenizer
 from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
+from solution.models.shape import ModelShape, read_shape
 from solution.models.tiny import make_tiny
 
 __all__ = [
@@ -30,10 +31,11 @@ __all__ = [
     "ModelReference",
     "ModelShape",
     "Plan",
+    "compute_identity",
     "detect",
+    "disable_avx512_repacking",
     "doctor",
     "hub_reachable",
-    "keep_layout",
     "load",
     "load_tokenizer",
     "make_tiny",
@@ -41,7 +43,7 @@ __all__ = [
     "plan_memory",
     "read_shape",
     "render",
+    "scoring_bytes",
     "trainable_parameters",
     "weights_fingerprint",
-    "weights_needed",
 ]

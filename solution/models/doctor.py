@@ -1,4 +1,4 @@
-"""What `./run.sh doctor` says: the machine, the stack, and what can run before any download."""
+"""The report of `./run.sh doctor`: machine, stack, and what can run here."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from solution.core import package_version
 from solution.models.hardware import Hardware, detect, pick_dtype
-
-GIB = 2**30
-PACKAGES = (
-    "torch",
-    "triton",
-    "xformers",
-    "bitsandbytes",
-    "unsloth",
-    "transformers",
-    "trl",
-    "peft",
+from solution.models.memory_plan import (
+    GIB,
+    FinetuneSpec,
+    bytes_per_weight,
+    plan_memory,
+    scoring_bytes,
+    weight_bytes,
 )
-# Qwen2.5-32B in 4 bit: what its download takes, and free memory to score and to tune it (GiB).
-LARGE_DOWNLOAD, LARGE_SCORE, LARGE_TUNE = 20, 20, 24
-# Bytes a weight in memory; a fifth of the memory is left to what is computed.
-WEIGHT_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "4bit": 0.6}
+from solution.models.reference import ModelReference
+from solution.models.shape import read_shape
+
+PACKAGES = "torch triton xformers bitsandbytes unsloth transformers trl peft".split()
+LARGE = ModelReference(model="unsloth/Qwen2.5-32B-Instruct-bnb-4bit")
+LARGE_TRAINING = FinetuneSpec(
+    2048,
+    targets=tuple("q_proj k_proj v_proj o_proj gate_proj up_proj down_proj".split()),
+    optimizer="adamw_8bit",
+)
 FOR_WEIGHTS = 0.8
+"""Share of the free memory for weights; the rest is for what is computed."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """What torch was built for; `cuda` is None and `architectures` empty in a CPU build."""
+    """The build of torch; a CPU build has `cuda` None and no architectures."""
 
     torch: str
     cuda: str | None
@@ -43,7 +46,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Driver:
-    """The first card as nvidia-smi sees it, whatever torch makes of it."""
+    """The first GPU and the driver as nvidia-smi reports them, independent of torch."""
 
     card: str
     capability: tuple[int, int]
@@ -51,14 +54,13 @@ class Driver:
 
 
 def doctor() -> str:
-    """The whole report as text; downloads nothing and imports torch alone."""
+    """Return the whole report; downloads nothing and imports only torch."""
     hardware, build, driver = detect(), torch_build(), query_driver()
-    stack = installed_stack(Path(sys.prefix))
-    obstacle = card_obstacle(hardware, build, driver)
     disk = shutil.disk_usage(_existing(hub_cache())).free
+    obstacle = card_obstacle(hardware, build, driver)
     sections = {
         "Machine": _machine(hardware, driver, disk),
-        "Stack": _stack(stack, build, bool(hardware.cards)),
+        "Stack": _stack(build, bool(hardware.cards)),
         "Can run here": verdicts(hardware, obstacle, disk),
     }
     return "\n".join(
@@ -69,24 +71,21 @@ def doctor() -> str:
 
 
 def torch_build() -> Build:
-    """Read what torch was built for, which it also knows where there is no card."""
+    """Read the CUDA version and the architectures torch was built for."""
     import torch
 
-    # torch.cuda.get_arch_list() is empty without a card; the flags behind it are not.
+    # torch.cuda.get_arch_list() is empty without a GPU; the flags behind it are not.
     flags = torch._C._cuda_getArchFlags() if torch.version.cuda else ""
     return Build(str(torch.__version__), torch.version.cuda, tuple((flags or "").split()))
 
 
 def query_driver() -> Driver | None:
-    """Ask nvidia-smi for its first card; None where there is no card or no driver."""
+    """Query nvidia-smi for the first GPU; None without a GPU or a driver."""
     query = "--query-gpu=name,compute_cap,driver_version"
+    command = ["nvidia-smi", query, "--format=csv,noheader"]
     try:
         answer = subprocess.run(
-            ["nvidia-smi", query, "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
+            command, capture_output=True, text=True, timeout=30, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
@@ -98,18 +97,18 @@ def query_driver() -> Driver | None:
 
 
 def installed_stack(environment: Path) -> str | None:
-    """Which stack run.sh installed into an environment; None where it was not run.sh."""
+    """Return the stack that run.sh installed into an environment."""
     try:
         return (environment / ".stamp").read_text(encoding="utf-8").split()[0]
     except (OSError, IndexError):
         return None
 
 
-def serves(architectures: tuple[str, ...], capability: tuple[int, int]) -> bool:
-    """Whether code built for `architectures` (such as sm_80, compute_90) runs on a card.
+def supports(architectures: tuple[str, ...], capability: tuple[int, int]) -> bool:
+    """Whether code built for `architectures` (such as sm_80, compute_90) runs on a GPU.
 
-    Machine code (sm) runs on cards of its own major version from its minor version on, with an
-    `a` on that card alone; `compute` is compiled on the spot for any later card.
+    Machine code (sm) runs on GPUs of its major version from its minor version on, with suffix
+    `a` on that GPU only; `compute` is compiled at run time for any later GPU.
     """
     for architecture in architectures:
         found = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
@@ -117,19 +116,14 @@ def serves(architectures: tuple[str, ...], capability: tuple[int, int]) -> bool:
             continue
         kind, major, minor, suffix = found.groups()
         built = (int(major), int(minor))
-        if suffix == "a":
-            fits = built == capability
-        elif kind == "compute":
-            fits = built <= capability
-        else:
-            fits = built[0] == capability[0] and built <= capability
-        if fits:
+        same_major = kind == "compute" or built[0] == capability[0]
+        if built == capability or (suffix != "a" and same_major and built <= capability):
             return True
     return False
 
 
 def card_obstacle(hardware: Hardware, build: Build, driver: Driver | None) -> str | None:
-    """Why no model can run on a card with this stack, and the remedy; None where one can."""
+    """Explain why no model can run on a GPU with this stack; None where one can."""
     capability = hardware.capability or (driver.capability if driver else None)
     if capability is None:
         return "no NVIDIA card"
@@ -139,8 +133,9 @@ def card_obstacle(hardware: Hardware, build: Build, driver: Driver | None) -> st
         return "Triton, and so Unsloth, needs compute capability 7.0 or later"
     if build.cuda is None:
         return f"this stack's torch is built without CUDA; {switch}"
-    if not serves(build.architectures, capability):
-        return f"torch {build.torch} holds no code for sm_{_joined(capability)}; {switch}"
+    if not supports(build.architectures, capability):
+        number = "".join(map(str, capability))
+        return f"torch {build.torch} has no code for sm_{number}; {switch}"
     if not hardware.cards:
         shown = driver.version if driver else "unknown"
         return (
@@ -152,40 +147,45 @@ def card_obstacle(hardware: Hardware, build: Build, driver: Driver | None) -> st
 
 
 def verdicts(hardware: Hardware, obstacle: str | None, disk: int) -> list[str]:
-    """One line for each thing a user may want to run: yes or no, and why not.
-
-    `disk` is the number of bytes free where models are downloaded to.
-    """
+    """Return one line per task: yes or no, and why not; `disk` is free bytes for downloads."""
     lines = ["yes  the embedded default: explore, finetune (no card, no download)"]
     if obstacle:
         hardware = replace(hardware, cards=())
-    free = sum(card.free for card in hardware.cards) if hardware.cards else hardware.free
-    dtype = pick_dtype(hardware)
+    free, dtype = hardware.free_memory, pick_dtype(hardware)
     place = "the card" if hardware.cards else "the processor"
-    # A processor multiplies bfloat16 weights in float32: as fast, in half the memory.
+    # A CPU without bfloat16 units multiplies in float32: the same speed in half the memory.
     kinds = dict.fromkeys([dtype] if hardware.cards else [dtype, "bfloat16"])
-    sizes = [f"{_billions(free, kind)} in {kind}" for kind in kinds]
-    packed = _billions(free, "4bit")
-    lines.append(f"yes  scoring on {place}: models to {', '.join(sizes)}, {packed} in 4 bit")
+    sizes = ", ".join(f"{_parameters(free, 'none', kind)} in {kind}" for kind in kinds)
+    four_bit = _parameters(free, "4bit", dtype)
+    lines.append(f"yes  scoring on {place}: models to {sizes}, {four_bit} in 4 bit")
     if not hardware.cards:
         lines.append(
             "     (slow: 2 cores take about 1 s a question at 0.5 B, more in proportion)"
         )
-    for action, needed in (("scoring", LARGE_SCORE), ("fine-tuning", LARGE_TUNE)):
-        reason = obstacle or _shortage(free, needed, disk)
+    shape = read_shape(LARGE)
+    needs = {
+        "scoring": scoring_bytes(LARGE, "float16"),
+        "fine-tuning": plan_memory(shape, LARGE_TRAINING, free).total,
+    }
+    download = weight_bytes(shape, "none", "float16")
+    for action, needed in needs.items():
+        reason = obstacle
+        if reason is None and free < needed:
+            reason = f"needs about {_gib(needed)} of the card's memory, {_gib(free)} are free"
+        elif reason is None and disk < download:
+            reason = f"needs {_gib(download)} of disk to download, {_gib(disk)} are free"
         what = f"{action} Qwen2.5-32B in 4 bit"
         lines.append(f"no   {what}: {reason}" if reason else f"yes  {what}")
     return lines
 
 
 def hub_cache() -> Path:
-    """Where transformers keeps what it downloads."""
+    """Return the folder of downloaded models."""
     home = os.environ.get("HF_HOME", "~/.cache/huggingface")
     return Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
 
 
 def _machine(hardware: Hardware, driver: Driver | None, disk: int) -> list[str]:
-    bfloat16 = "with" if hardware.bfloat16 else "without"
     lines = [
         f"processor: {hardware.processor}, {hardware.cores} cores",
         f"memory: {_gib(hardware.memory)}, {_gib(hardware.free)} free",
@@ -200,53 +200,37 @@ def _machine(hardware: Hardware, driver: Driver | None, disk: int) -> list[str]:
     if driver and not hardware.cards:
         capability = ".".join(map(str, driver.capability))
         lines.append(f"card: {driver.card}, compute capability {capability}, not used by torch")
+    elif not hardware.cards:
+        lines.append("card: none")
     if driver:
         lines.append(f"driver: {driver.version}")
-    if not hardware.cards and driver is None:
-        lines.append("card: none")
+    bfloat16 = "with" if hardware.bfloat16 else "without"
     lines.append(f"computes in {pick_dtype(hardware)} ({hardware.device}, {bfloat16} bfloat16)")
     return lines
 
 
-def _stack(stack: str | None, build: Build, on_card: bool) -> list[str]:
+def _stack(build: Build, on_card: bool) -> list[str]:
+    stack = installed_stack(Path(sys.prefix)) or "not set up by run.sh"
+    cuda = f" (CUDA {build.cuda})" if build.cuda else ""
     lines = [
-        f"{stack or 'not set up by run.sh'}, Python {platform.python_version()}, {sys.prefix}",
-        f"torch is built for: {', '.join(build.architectures) or 'the processor alone'}"
-        + (f" (CUDA {build.cuda})" if build.cuda else ""),
-        ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        f"{stack}, Python {platform.python_version()}, {sys.prefix}",
+        f"torch is built for: {', '.join(build.architectures) or 'CPU only'}{cuda}",
+        ", ".join(f"{name} {package_version(name) or '–'}" for name in PACKAGES),
     ]
     if on_card and not any(map(shutil.which, ("cc", "gcc", "clang"))):
         lines.append("no C compiler: Triton needs one to start its kernels (install gcc)")
     return lines
 
 
-def _shortage(free: int, needed: int, disk: int) -> str | None:
-    if free < needed * GIB:
-        return f"needs about {needed} GiB of the card's memory, {_gib(free)} are free"
-    if disk < LARGE_DOWNLOAD * GIB:
-        return f"needs {LARGE_DOWNLOAD} GiB of disk to download, {_gib(disk)} are free"
-    return None
+def _parameters(free: int, quantization: str, dtype: str) -> str:
+    size = bytes_per_weight(16, quantization, dtype)
+    return f"{free * FOR_WEIGHTS / size / 1e9:.0f} B parameters"
 
 
-def _billions(free: int, kind: str) -> str:
-    return f"{free * FOR_WEIGHTS / WEIGHT_BYTES[kind] / 1e9:.0f} B parameters"
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "–"
-
-
-def _joined(capability: tuple[int, int]) -> str:
-    return "".join(map(str, capability))
-
-
-def _gib(amount: int) -> str:
+def _gib(amount: float) -> str:
     return f"{amount / GIB:.1f} GiB"
 
 
 def _existing(folder: Path) -> Path:
-    """The folder or the nearest parent that exists."""
-    return next(place for place in (folder, *folder.parents) if place.exists())
+    """Return the folder or its nearest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,4 +1,4 @@
-"""What this machine is: cards, processor and memory, and the number format that suits them."""
+"""The hardware of this machine, and the dtype that suits it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from solution.core import UserError
 
-# Flags of /proc/cpuinfo that mean fast matrix products in bfloat16 ("bf16" is ARM's). With
-# AVX512-BF16 alone they had half the rate of float32's (scoring.md in benchmarks/results).
+# Flags of /proc/cpuinfo for fast bfloat16 matrix products ("bf16" is ARM's). AVX512-BF16
+# without AMX reaches half the rate of float32 (benchmarks/results/scoring.md).
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "bf16"})
 AMPERE = (8, 0)
 
@@ -26,7 +26,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The machine as torch can use it; memory in bytes, `cores` those this process may use."""
+    """The machine as torch sees it; memory in bytes, `cores` available to this process."""
 
     cards: tuple[Gpu, ...]
     processor: str
@@ -37,24 +37,29 @@ class Hardware:
 
     @property
     def device(self) -> str:
-        """`cuda` where there is a card, else `cpu`."""
+        """`cuda` with a GPU, else `cpu`."""
         return "cuda" if self.cards else "cpu"
 
     @property
+    def free_memory(self) -> int:
+        """Free bytes where a model is loaded: all GPUs, else main memory."""
+        return sum(card.free for card in self.cards) if self.cards else self.free
+
+    @property
     def capability(self) -> tuple[int, int] | None:
-        """The lowest compute capability among the cards."""
+        """The lowest compute capability of the GPUs."""
         return min((card.capability for card in self.cards), default=None)
 
     @property
     def bfloat16(self) -> bool:
-        """Whether the device is fast in bfloat16; a processor without units for it is not."""
+        """Whether bfloat16 is fast here (it is slow on CPUs without AMX/bf16 instructions)."""
         if self.capability is not None:
             return self.capability >= AMPERE
         return bool(BFLOAT16_FLAGS & self.flags)
 
 
 def detect() -> Hardware:
-    """Look at the machine; imports torch, downloads nothing."""
+    """Detect the hardware; imports torch, downloads nothing."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -70,10 +75,10 @@ def detect() -> Hardware:
 
 
 def pick_dtype(hardware: Hardware, wanted: str = "auto") -> str:
-    """The name of the torch dtype to compute in.
+    """Return the name of the torch dtype to compute in.
 
-    `auto`: bfloat16 where the device has it, else float16 on a card and float32 on a processor.
-    Raises UserError where bfloat16 is asked of a card that has none.
+    `auto` is bfloat16 where it is fast, else float16 on a GPU and float32 on a CPU. Raises
+    UserError for bfloat16 on a GPU without it.
     """
     if wanted == "bfloat16" and hardware.cards and not hardware.bfloat16:
         names = ", ".join(sorted({card.name for card in hardware.cards}))
@@ -102,7 +107,7 @@ def _cards() -> tuple[Gpu, ...]:
 
 
 def _processor(cpuinfo: Path) -> tuple[str, frozenset[str]]:
-    """Name and flags from a file in the layout of /proc/cpuinfo; empty where there is none."""
+    """Read name and flags from a file in the format of /proc/cpuinfo."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:

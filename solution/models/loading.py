@@ -1,30 +1,33 @@
-"""From a reference to a model in memory, ready for scoring."""
+"""Loading a model for scoring: safetensors only, complete, and within the free memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-from solution.core import UserError
+from solution.core import UserError, package_version
 from solution.models.adapter import attach_adapter
-from solution.models.failures import explained
-from solution.models.hardware import detect, pick_dtype
-from solution.models.memory import check_memory, weights_bytes
-from solution.models.reference import ModelReference, hub_reachable, locate
+from solution.models.hardware import Hardware, detect, pick_dtype
+from solution.models.memory_plan import GIB, weight_bytes
+from solution.models.pretrained import (
+    load_tokenizer,
+    quiet,
+    read_config,
+    source_options,
+    translate_errors,
+)
+from solution.models.reference import ModelReference, locate
+from solution.models.shape import DEFAULT_LENGTH, shape_of
 
-UNSTATED_LENGTH = 2048
-
-# On a CPU with AVX512-BF16, bitsandbytes asks for a package that fetches code from the hub.
+# On a CPU with AVX512-BF16, bitsandbytes logs a request for a package that downloads code.
 getLogger("bitsandbytes.backends").setLevel(ERROR)
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in evaluation mode with its tokenizer; `max_length` in tokens, answer too."""
+    """A model in evaluation mode and its tokenizer; `max_length` includes the answer."""
 
     model: Any
     tokenizer: Any
@@ -35,128 +38,80 @@ class LoadedModel:
 
 
 def load(reference: ModelReference) -> LoadedModel:
-    """Load weights (safetensors only), tokenizer and adapter: onto the GPU, else the CPU.
+    """Load weights, tokenizer and adapter onto the GPUs, else the CPU.
 
-    Raises UserError where the model is absent, gated, needs its own code, is kept as pickle,
-    lacks weights or does not fit into memory, and where the adapter belongs to another base.
+    Raises:
+        UserError: The model is missing, gated, pickled, incomplete, needs remote code or more
+            memory than is free, or the adapter was made for another base model.
+
     """
     hardware = detect()
-    device, dtype = hardware.device, pick_dtype(hardware, reference.dtype)
+    dtype = pick_dtype(hardware, reference.dtype)
     folder = locate(reference.model, "model")
     if folder is not None:
         _check_folder(folder)
-    with quiet(), explained(f"model {reference.model}"):
-        config = _config(reference)
-        if _quantised(config):
-            _compute_in(config, dtype)
-        check_memory(config, reference, dtype, hardware)
-        tokenizer = _tokenizer(reference)
-        model = _weights(reference, config, dtype, device)
+    config = read_config(reference)
+    with quiet(), translate_errors(f"model {reference.model}"):
+        _check_memory(config, reference, dtype, hardware)
+        tokenizer = load_tokenizer(reference)
+        model = _load_weights(reference, config, dtype, hardware)
         if reference.adapter is not None:
             model = attach_adapter(model, reference.adapter)
     model.eval().requires_grad_(False)
-    length = _max_length(config, reference.max_length)
-    return LoadedModel(model, tokenizer, reference, device, dtype, length)
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    limit = positions or DEFAULT_LENGTH
+    length = min(reference.max_length or limit, limit)
+    return LoadedModel(model, tokenizer, reference, hardware.device, dtype, length)
 
 
-def keep_layout(model: Any) -> None:
-    """Let four-bit weights be computed in our dtype on every CPU.
+def compute_identity(loaded: LoadedModel) -> dict[str, str | None]:
+    """Return what determines scores besides the weights, for the key of the score cache."""
+    packages = ("torch", "transformers", "bitsandbytes")
+    return {
+        "device": loaded.device,
+        "dtype": loaded.dtype,
+        "attention": getattr(loaded.model.config, "_attn_implementation", None),
+        **{name: package_version(name) for name in packages},
+    }
 
-    On one with AVX512-BF16, bitsandbytes would repack them at the first call: it then rounds
-    what it multiplies to bfloat16, and fails where a matrix has no multiple of 32 rows.
+
+def disable_avx512_repacking(model: Any) -> None:
+    """Make bitsandbytes compute 4-bit weights in the requested dtype on every CPU.
+
+    With AVX512-BF16 it would repack them at the first call, round activations to bfloat16 and
+    fail for matrices whose rows are not a multiple of 32.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
 
 
-def read_config(reference: ModelReference) -> Any:
-    """The model's config alone; raises UserError where it is absent or needs its own code."""
-    locate(reference.model, "model")
-    with quiet(), explained(f"model {reference.model}"):
-        return _config(reference)
-
-
-def weights_needed(reference: ModelReference, dtype: str) -> float:
-    """Bytes that the weights of a model take in memory; only its config is read.
-
-    Raises UserError where the model is absent, gated or needs its own code.
-    """
-    locate(reference.model, "model")
-    with quiet(), explained(f"model {reference.model}"):
-        return weights_bytes(_config(reference), reference, dtype)
-
-
-def load_tokenizer(reference: ModelReference) -> Any:
-    """The tokenizer alone; raises UserError where it is absent or needs its own code."""
-    locate(reference.model, "model")
-    with quiet(), explained(f"model {reference.model}"):
-        return _tokenizer(reference)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers from printing bars and warnings: what matters is raised."""
-    import warnings
-
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _where(reference: ModelReference) -> dict[str, Any]:
-    folder = locate(reference.model, "model")
-    return {
-        "pretrained_model_name_or_path": str(folder or reference.model),
-        "revision": reference.revision or "main",
-        "trust_remote_code": reference.trust_remote_code,
-        "local_files_only": folder is not None or not hub_reachable(),
-    }
-
-
-def _config(reference: ModelReference) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(**_where(reference))
-
-
-def _tokenizer(reference: ModelReference) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(**_where(reference))
-
-
-def _weights(reference: ModelReference, config: Any, dtype: str, device: str) -> Any:
+def _load_weights(
+    reference: ModelReference, config: Any, dtype: str, hardware: Hardware
+) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {}
-    if device == "cuda":
-        options["device_map"] = "auto" if torch.cuda.device_count() > 1 else {"": 0}
-    if reference.quantization != "none" and not _quantised(config):
+    if hardware.cards:
+        options["device_map"] = "auto" if len(hardware.cards) > 1 else {"": 0}
+    stored = getattr(config, "quantization_config", None)
+    if stored is None and reference.quantization != "none":
         options["quantization_config"] = _bitsandbytes(reference.quantization, dtype)
+    elif stored is not None and stored.get("quant_method") == "bitsandbytes":
+        # Most 4-bit checkpoints ask for bfloat16, which a V100 does not have.
+        stored["bnb_4bit_compute_dtype"] = dtype
     model, report = AutoModelForCausalLM.from_pretrained(
-        **_where(reference),
+        **source_options(reference),
         **options,
         config=config,
         dtype=getattr(torch, dtype),
         use_safetensors=True,
-        ignore_mismatched_sizes=True,  # they are reported, and refused below
+        ignore_mismatched_sizes=True,  # reported, and an error below
         output_loading_info=True,
     )
     _check_complete(reference.model, report)
-    keep_layout(model)
+    disable_avx512_repacking(model)
     return model
 
 
@@ -174,20 +129,9 @@ def _bitsandbytes(quantization: str, dtype: str) -> Any:
     )
 
 
-def _quantised(config: Any) -> bool:
-    return getattr(config, "quantization_config", None) is not None
-
-
-def _compute_in(config: Any, dtype: str) -> None:
-    """Most 4-bit checkpoints ask for bfloat16, which a V100 does not have: ask for ours."""
-    settings = config.quantization_config
-    if settings.get("quant_method") == "bitsandbytes":
-        settings["bnb_4bit_compute_dtype"] = dtype
-
-
 def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: no config.json, so this is no model folder.")
+        raise UserError(f"{folder}: not a model folder (no config.json).")
     if any(folder.glob("*.safetensors")):
         return
     pickles = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
@@ -199,21 +143,28 @@ def _check_folder(folder: Path) -> None:
     raise UserError(f"{folder}: no weights (*.safetensors). Copy or download them again.")
 
 
+def _check_memory(
+    config: Any, reference: ModelReference, dtype: str, hardware: Hardware
+) -> None:
+    needed = weight_bytes(shape_of(config, reference), reference.quantization, dtype)
+    if needed > hardware.free_memory:
+        kind = "GPU" if hardware.cards else "main"
+        raise UserError(
+            f"model {reference.model}: its weights need {needed / GIB:.1f} GiB, and "
+            f"{hardware.free_memory / GIB:.1f} GiB of {kind} memory are free. Use a smaller "
+            "model, quantization: 4bit, or a machine with more memory."
+        )
+
+
 def _check_complete(name: str, report: dict[str, Any]) -> None:
-    """Transformers fills what a checkpoint lacks with random numbers; we don't score those."""
-    for kind, faults in (
+    """Reject weights that transformers has filled with random numbers."""
+    for reason, keys in (
         ("lacks", report["missing_keys"]),
         ("has other shapes than its config.json for", report["mismatched_keys"]),
     ):
-        if faults:
-            first = ", ".join(sorted(str(fault) for fault in faults)[:3])
+        if keys:
+            first = ", ".join(sorted(str(key) for key in keys)[:3])
             raise UserError(
-                f"model {name}: the checkpoint {kind} {len(faults)} of the model's weights "
+                f"model {name}: the checkpoint {reason} {len(keys)} of the model's weights "
                 f"({first}, …). Use a complete checkpoint of a causal language model."
             )
-
-
-def _max_length(config: Any, wanted: int | None) -> int:
-    text = config.get_text_config()
-    positions = getattr(text, "max_position_embeddings", None) or UNSTATED_LENGTH
-    return min(wanted or positions, positions)

@@ -1,4 +1,4 @@
-"""What names a model: where its weights are and how they are to be loaded."""
+"""Model references: where the weights are, how to load them, and what identifies them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from solution.core import Config, UserError, resolve_path, sha256_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-PATIENCE_SECONDS = 5
+HUB_TIMEOUT = 5  # seconds
 HASHED = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
 
 
@@ -30,19 +30,16 @@ class ModelReference(Config):
     max_length: int | None = Field(default=None, ge=16)
 
 
-def locate(name: str, what: str) -> Path | None:
-    """The local folder that `name` means; None where it is a hub id.
-
-    Raises UserError where it can be neither.
-    """
+def locate(name: str, kind: str) -> Path | None:
+    """Return the local folder `name`, None for a hub id; raise UserError for anything else."""
     path = resolve_path(name)
     if path.is_dir():
         return path
     if path.exists():
-        raise UserError(f"{what} {name}: a file, where a folder or a hub id is expected.")
+        raise UserError(f"{kind} {name}: a file, where a folder or a hub id is expected.")
     if name.startswith((".", "/", "~", "data/", "runs/")) or not HUB_ID.fullmatch(name):
         raise UserError(
-            f"{what} {name}: no such folder. Give a folder that exists, "
+            f"{kind} {name}: no such folder. Give a folder that exists, "
             "or a hub id such as Qwen/Qwen2.5-7B-Instruct."
         )
     return None
@@ -50,14 +47,14 @@ def locate(name: str, what: str) -> Path | None:
 
 @functools.cache
 def hub_reachable() -> bool:
-    """Whether the hub answers, asked once: its client retries each file for half a minute."""
+    """Whether the hub answers; checked once, as its client retries each file for 30 s."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()
+        urllib.request.urlopen(request, timeout=HUB_TIMEOUT).close()
     except urllib.error.HTTPError:
         return True
     except (OSError, ValueError):
@@ -66,31 +63,27 @@ def hub_reachable() -> bool:
 
 
 def weights_fingerprint(reference: ModelReference) -> dict[str, str]:
-    """What makes this model another model, as names and digests.
+    """Return the hashes that identify weights, tokenizer and adapter.
 
-    A local folder gives the SHA-256 of each of its files, a hub id its commit (from the cache,
-    else from the hub; the revision as written where neither knows it). Raises UserError where
-    the folder is absent.
+    For a folder the SHA-256 of each file; for a hub id its commit, from the local cache, else
+    from the hub, else the revision as given. Raises UserError for a missing folder.
     """
-    prints = _fingerprint(reference.model, reference.revision, "model")
+    hashes = _hashes(reference.model, reference.revision, "model")
     if reference.adapter is not None:
-        prints |= _fingerprint(reference.adapter, None, "adapter")
-    return prints
+        hashes |= _hashes(reference.adapter, None, "adapter")
+    return hashes
 
 
-def _fingerprint(name: str, revision: str | None, what: str) -> dict[str, str]:
-    folder = locate(name, what)
+def _hashes(name: str, revision: str | None, kind: str) -> dict[str, str]:
+    folder = locate(name, kind)
     if folder is None:
-        return {what: f"{name}@{_commit(name, revision)}"}
+        return {kind: f"{name}@{_commit(name, revision or 'main')}"}
     files = {path for pattern in HASHED for path in folder.glob(pattern)}
-    return {f"{what}/{path.name}": sha256_file(path) for path in sorted(files)}
+    return {f"{kind}/{path.name}": sha256_file(path) for path in sorted(files)}
 
 
-def _commit(name: str, revision: str | None) -> str:
+def _commit(name: str, revision: str) -> str:
     from huggingface_hub import HfApi, try_to_load_from_cache
-
-    if revision is None:
-        revision = "main"
 
     for file in ("config.json", "adapter_config.json"):
         cached = try_to_load_from_cache(name, file, revision=revision)
@@ -100,5 +93,5 @@ def _commit(name: str, revision: str | None) -> str:
         return revision
     try:
         return HfApi().model_info(name, revision=revision, timeout=10).sha or revision
-    except Exception:  # gated, absent: load() says which
+    except Exception:  # gated or missing: load() raises the message
         return revision

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.core import atomic_directory, resolve_path
-from solution.models.loading import quiet
+from solution.models.pretrained import quiet
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHAT = (

@@ -135,8 +135,8 @@ def test_cards_are_asked_for_by_what_the_weights_need(world, monkeypatch):
     monkeypatch.setattr(cluster, "_card_bytes", lambda: 32 * 2**30)
     reference = ModelReference(model=str(world.folder / "a"))
     for needed, cards in ((5, 1), (40, 2), (100, 4)):
-        monkeypatch.setattr(cluster, "weights_needed", lambda *_, n=needed: n * 2**30)
+        monkeypatch.setattr(cluster, "scoring_bytes", lambda *_, n=needed: n * 2**30)
         assert resources(reference, [node])["num_gpus"] == cards
-    monkeypatch.setattr(cluster, "weights_needed", lambda *_: 200 * 2**30)
+    monkeypatch.setattr(cluster, "scoring_bytes", lambda *_: 200 * 2**30)
     with pytest.raises(UserError, match="needs 7 cards"):
         resources(reference, [node])

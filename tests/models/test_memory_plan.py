@@ -1,6 +1,9 @@
-"""The memory plan against published counts, against autograd, and where it must refuse."""
+"""The memory table against published counts, loaded weights, PEFT and autograd."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +17,8 @@ from solution.models import (
     render,
     trainable_parameters,
 )
-from solution.models.plan import kept_a_token
+from solution.models import shape as shape_module
+from solution.models.memory_plan import activations_per_token, weight_bytes
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 QWEN32 = FinetuneSpec(2048, targets=LINEAR, quantization="4bit", optimizer="adamw_8bit")
@@ -45,8 +49,8 @@ def polyglot():
 
 
 def amount(plan, item):
-    (line,) = [line for line in plan.lines if line.item.startswith(item)]
-    return line.amount
+    (found,) = [one for one in plan.items if one.name.startswith(item)]
+    return found.amount
 
 
 def test_polyglot_has_the_studies_trainable_parameters(polyglot):
@@ -62,9 +66,7 @@ def test_peft_counts_the_same_on_the_meta_device(polyglot):
     from peft import IA3Config, LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from solution.models.geometry import _shipped
-
-    config = AutoConfig.for_model(**_shipped("polyglot-ko-5.8b"))
+    config = AutoConfig.for_model(**shape_module._known_model("polyglot-ko-5.8b"))
     both = ["query_key_value", "dense_4h_to_h"]
     for adapter, expected in (
         (LoraConfig(r=8, target_modules=both[:1]), 3_670_016),
@@ -76,17 +78,17 @@ def test_peft_counts_the_same_on_the_meta_device(polyglot):
         assert trained == expected
 
 
-def test_the_32b_model_fits_a_v100_at_2048_tokens_as_its_users_measured(qwen32):
+def test_the_32b_model_fits_a_v100_at_2048_tokens_as_measured_by_others(qwen32):
     plan = plan_memory(qwen32, QWEN32, 31.7 * GIB)
     assert plan.fits
     assert plan.longest >= 2048
-    # A peer's peak at 2,048 tokens, rank 16, batch 1 on a V100: 22.3 to 24 GB.
+    # A published peak at 2,048 tokens, rank 16, batch 1 on a V100: 22.3 to 24 GB.
     assert 0.9 * 22.3 < plan.total / GIB < 1.1 * 24
     assert trainable_parameters(qwen32, QWEN32) == 134_217_728
     assert amount(plan, "matrices (nf4)") == qwen32.linear / 2
 
 
-def test_the_32b_model_at_rank_64_takes_what_another_peer_measured(qwen32):
+def test_the_32b_model_at_rank_64_agrees_with_a_measured_peak(qwen32):
     wide = FinetuneSpec(4096, batch=2, rank=64, targets=LINEAR, quantization="4bit")
     wide = plan_memory(qwen32, wide, 31.7 * GIB)
     small = FinetuneSpec(
@@ -97,7 +99,7 @@ def test_the_32b_model_at_rank_64_takes_what_another_peer_measured(qwen32):
     assert wide.total > small.total + 2 * GIB  # float32 moments
 
 
-def test_what_does_not_fit_is_said_with_the_longest_that_does(qwen32):
+def test_a_plan_that_does_not_fit(qwen32):
     plan = plan_memory(qwen32, QWEN32, 20 * GIB)
     assert not plan.fits
     assert plan.longest == 0
@@ -106,17 +108,13 @@ def test_what_does_not_fit_is_said_with_the_longest_that_does(qwen32):
 
 
 def test_the_longest_rows_fit_and_longer_ones_do_not(qwen32):
-    from dataclasses import replace
-
     plan = plan_memory(qwen32, QWEN32, 24 * GIB)
     assert plan.longest
     assert plan_memory(qwen32, replace(QWEN32, length=plan.longest), 24 * GIB).fits
     assert not plan_memory(qwen32, replace(QWEN32, length=plan.longest + 64), 24 * GIB).fits
 
 
-def test_each_checkpointing_mode_keeps_less_than_the_one_before(qwen32):
-    from dataclasses import replace
-
+def test_each_checkpointing_mode_saves_less_than_the_one_before(qwen32):
     totals = [
         plan_memory(qwen32, replace(QWEN32, checkpointing=mode), 80 * GIB).total
         for mode in (False, True, "unsloth")
@@ -134,18 +132,18 @@ def test_the_table_adds_up_and_shows_its_arithmetic(qwen32):
 
 
 @pytest.mark.parametrize("architecture", SHAPES)
-def test_what_autograd_keeps_of_a_layer_is_what_the_plan_says(architecture, tmp_path):
+def test_activations_are_what_autograd_saves(architecture, tmp_path):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     path = tmp_path / "config.json"
     path.write_text(json.dumps(SHAPES[architecture] | {"model_type": architecture}))
-    geometry = read_shape(ModelReference(model=str(path)))
+    shape = read_shape(ModelReference(model=str(path)))
     kept = {}
     tokens = 256
     for layers in (1, 3):
-        shape = SHAPES[architecture] | {"num_hidden_layers": layers}
-        config = AutoConfig.for_model(architecture, **shape)
+        settings = SHAPES[architecture] | {"num_hidden_layers": layers}
+        config = AutoConfig.for_model(architecture, **settings)
         model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
         weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
         stores = {}
@@ -161,24 +159,74 @@ def test_what_autograd_keeps_of_a_layer_is_what_the_plan_says(architecture, tmp_
         kept[layers] = sum(stores.values())
         del hidden
     a_layer = (kept[3] - kept[1]) / 2 / 4 / tokens
-    assert kept_a_token(geometry) == pytest.approx(a_layer, rel=0.15)
+    assert activations_per_token(shape) == pytest.approx(a_layer, rel=0.15)
+
+
+KNOWN = [entry["names"][0] for entry in shape_module._known_models()]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_formula_counts_what_the_modules_have(name):
+    from transformers import AutoConfig
+
+    reference = ModelReference(model=name)
+    config = AutoConfig.for_model(**shape_module._known_model(name))
+    assert shape_module._count_by_formula(config) == shape_module._count_modules(
+        config, reference
+    )
+
+
+@pytest.mark.parametrize("change", [{"attention_bias": True}, {"model_type": "olmo"}])
+def test_other_architectures_are_counted_from_their_modules(tmp_path, change):
+    path = tmp_path / "config.json"
+    values = SHAPE | {"model_type": "llama", "num_key_value_heads": 4} | change
+    path.write_text(json.dumps(values))
+    shape = read_shape(ModelReference(model=str(path)))
+    assert shape.linear == 2 * (4 * 64 * 64 + 3 * 64 * 160)
+    assert shape.head == 2 * 64 * 64
+    assert shape.rest == {"llama": 5 * 64 + 2 * 4 * 64, "olmo": 0}[values["model_type"]]
+
+
+def test_a_shape_is_read_without_importing_torch():
+    code = (
+        "import sys; from solution.models import ModelReference, read_shape\n"
+        "read_shape(ModelReference(model='Qwen2.5-32B'))\n"
+        "print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"), [({}, 2.0), ({"bits": 3}, 3 / 8), ({"load_in_4bit": True}, 0.515869)]
+)
+def test_a_quantised_checkpoint_keeps_its_bits(tmp_path, settings, size):
+    path = tmp_path / "config.json"
+    values = SHAPES["llama"] | {"model_type": "llama", "quantization_config": settings}
+    path.write_text(json.dumps(values))
+    shape = read_shape(ModelReference(model=str(path)))
+    other = 2 * (shape.head + shape.rest)
+    found = weight_bytes(shape, "none", "float16") - other
+    assert found == pytest.approx(shape.linear * size, rel=1e-5)
 
 
 def test_full_tuning_counts_every_weight_in_float32(polyglot):
     plan = plan_memory(polyglot, FinetuneSpec(512, method="full"), 32 * GIB)
-    count = trainable_parameters(polyglot, plan.tuning)
+    count = trainable_parameters(polyglot, plan.spec)
     assert amount(plan, "matrices") + amount(plan, "embedding") == 4 * count
     assert amount(plan, "adamw_torch") == 8 * count
     assert not plan.fits
 
 
-def test_an_unknown_model_is_refused_with_those_known():
+def test_an_unknown_model_lists_the_known_ones():
     with pytest.raises(UserError, match=r"Known without the hub: Qwen2\.5-32B"):
         read_shape(ModelReference(model="nobody/no-such-model"))
 
 
-def test_a_config_that_is_none_is_refused(tmp_path):
+def test_an_invalid_config_is_an_error(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("{}")
-    with pytest.raises(UserError, match=r"no config\.json of a model"):
+    with pytest.raises(UserError, match=r"not the config\.json of a model"):
         read_shape(ModelReference(model=str(path)))
