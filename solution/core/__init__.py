@@ -19,36 +19,3 @@ from solution.core.files import (
 from solution.core.progress import Progress, log
 from solution.core.run_folder import Run, find_run, open_run, package_version
 from solution.core.table import aligned, markdown, width
-
-__all__ = [
-    "Config",
-    "ErrorCollector",
-    "Mapper",
-    "Progress",
-    "Run",
-    "UserError",
-    "aligned",
-    "append_jsonl",
-    "atomic_directory",
-    "atomic_write",
-    "deep_merge",
-    "exclusive_lock",
-    "find_run",
-    "fingerprint",
-    "json_line",
-    "load_config",
-    "log",
-    "map_here",
-    "mapping",
-    "markdown",
-    "open_run",
-    "package_version",
-    "read_jsonl",
-    "read_yaml",
-    "resolve_config",
-    "resolve_path",
-    "sha256_file",
-    "width",
-    "write_json",
-    "write_jsonl",
-]

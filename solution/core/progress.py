@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from threading import Timer
-from typing import Any, TextIO
 
-LINE_SECONDS, FIRST_LINE_SECONDS = 10.0, 2.0
+FIRST_LINE, FIRST_UNIT, INTERVAL = 2.0, 9.0, 10.0  # seconds
 LINE = "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
 
 
@@ -27,25 +25,24 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str) -> None:
         from tqdm.std import tqdm
 
-        terminal = sys.stderr.isatty()
-        tqdm.monitor_interval = 0  # no monitor thread: every update checks the time itself
-        options: dict[str, Any] = {"mininterval": 0.1}
-        if not terminal:
-            options = {"mininterval": LINE_SECONDS, "bar_format": LINE, "delay": 1e-9}
+        tqdm.monitor_interval = 0  # no monitor thread
+        lines = not sys.stderr.isatty()
         self.total = total
         self._bar = tqdm(
             desc=label,
             total=total,
             unit=f" {unit}",
             miniters=1,
-            file=sys.stderr if terminal else _LineWriter(sys.stderr),
-            **options,
+            mininterval=INTERVAL if lines else 0.1,
+            bar_format=LINE if lines else None,
+            delay=1e-9 if lines else 0,
+            file=_Lines() if lines else sys.stderr,
         )
         # The first unit alone may take longer than the interval.
-        self._timer = Timer(LINE_SECONDS - 1, _refresh, [weakref.ref(self._bar)])
+        self._timer = Timer(FIRST_UNIT, self._show_start)
         self._timer.daemon = True
-        if not terminal:
-            self._bar.last_print_t -= LINE_SECONDS - FIRST_LINE_SECONDS
+        if lines:
+            self._bar.last_print_t -= INTERVAL - FIRST_LINE
             self._timer.start()
 
     @property
@@ -62,22 +59,17 @@ class Progress:
             self._timer.cancel()
             self._bar.close()
 
+    def _show_start(self) -> None:
+        if not self.done:
+            self._bar.refresh()
 
-class _LineWriter:
-    """Turn the carriage returns of tqdm into lines."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+class _Lines:
+    """A stream that turns the carriage returns of tqdm into lines on stderr."""
 
     def write(self, text: str) -> None:
         if text.strip():
-            print(text.strip(), file=self._stream, flush=True)
+            print(text.strip(), file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        self._stream.flush()
-
-
-def _refresh(bar: Any) -> None:
-    running = bar()
-    if running is not None and running.n == 0 and not running.disable:
-        running.refresh()
+        sys.stderr.flush()

@@ -19,30 +19,3 @@ from solution.exam.near_duplicates import (
 from solution.exam.prompt import Prompt, load_prompt
 from solution.exam.question import Exam, Question
 from solution.exam.splits import split_folds, split_validation
-
-__all__ = [
-    "AnswerKey",
-    "Exam",
-    "Order",
-    "Overlap",
-    "Prompt",
-    "Question",
-    "Row",
-    "Table",
-    "choice_orders",
-    "content_hash",
-    "load_prompt",
-    "near_duplicate_groups",
-    "overlaps",
-    "permute_choices",
-    "public_private_split",
-    "read_answer_key",
-    "read_exam",
-    "read_table",
-    "shuffle_choices",
-    "split_folds",
-    "split_validation",
-    "with_answers",
-    "write_answer_key",
-    "write_exam",
-]

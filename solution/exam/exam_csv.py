@@ -24,7 +24,6 @@ MIN_CHOICES, MAX_CHOICES = 2, 10
 MAX_PROBLEMS = 200_000  # characters; the contest's longest `problems` has 1,170
 EXPECTED = "expected a Python dict of texts, lists and numbers, or JSON"
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
-PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 REMEDY = "Fix these rows and rerun; the file was not loaded."
 
 
@@ -57,8 +56,7 @@ def read_exam(path: Path, *, answers: bool = False) -> Exam:
     unused += [f"{key} ({count} rows)" for key, count in ignored.items()]
     if unused:
         log(f"{path}: not used: {', '.join(unused)}")
-    private = sum(any(map(PRIVATE_USE.search, _texts(question))) for question in questions)
-    return Exam(path, tuple(questions), table.sha256, private)
+    return Exam(path, tuple(questions), table.sha256)
 
 
 def write_exam(path: Path, questions: Sequence[Question]) -> None:
@@ -215,7 +213,3 @@ def _show(value: Any) -> str:
         return "nothing"
     text = repr(value)  # escapes what cannot be printed, lone surrogates included
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _texts(q: Question) -> tuple[str, ...]:
-    return q.paragraph, q.question, q.question_plus, *q.choices

@@ -13,14 +13,10 @@ BUCKETS = 256
 
 
 class Overlap(NamedTuple):
-    """A training question that is also a test question, by their ids.
-
-    `exact`: neither white space nor the order of the choices differs (a copied row).
-    """
+    """A training question that is also a test question, by their ids."""
 
     train: str
     test: str
-    exact: bool
 
 
 def overlaps(train: Exam, test: Exam) -> list[Overlap]:
@@ -29,20 +25,20 @@ def overlaps(train: Exam, test: Exam) -> list[Overlap]:
     Compares paragraph, question, question_plus and choices without regard to white space and
     the order of the choices.
     """
-    by_content: dict[str, list[Question]] = {}
+    by_content: dict[str, list[str]] = {}
     for question in test.questions:
-        by_content.setdefault(content_hash(question), []).append(question)
+        by_content.setdefault(content_hash(question), []).append(question.id)
     return [
-        Overlap(ours.id, theirs.id, _exact_text(ours) == _exact_text(theirs))
-        for ours in train.questions
-        for theirs in by_content.get(content_hash(ours), [])
+        Overlap(question.id, id)
+        for question in train.questions
+        for id in by_content.get(content_hash(question), [])
     ]
 
 
 def content_hash(question: Question) -> str:
     """Return 16 hex digits, equal for questions that `overlaps` considers the same."""
-    paragraph, text, plus, *choices = map(_without_spaces, _exact_text(question))
-    identity = (paragraph, text, plus, tuple(sorted(choices)))
+    texts = (question.paragraph, question.question, question.question_plus)
+    identity = (*map(_without_spaces, texts), sorted(map(_without_spaces, question.choices)))
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
@@ -97,7 +93,3 @@ def _similar_pairs(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _without_spaces(text: str) -> str:
     return "".join(text.split())
-
-
-def _exact_text(question: Question) -> tuple[str, ...]:
-    return question.paragraph, question.question, question.question_plus, *question.choices

@@ -27,8 +27,6 @@ class Exam:
     path: Path
     questions: tuple[Question, ...]
     sha256: str
-    private_use_rows: int = 0
-    """Rows with private-use characters (from PDF extraction), which are kept."""
 
     def __len__(self) -> int:
         return len(self.questions)

@@ -21,29 +21,3 @@ from solution.models.pretrained import load_tokenizer
 from solution.models.reference import ModelReference, hub_reachable, weights_fingerprint
 from solution.models.shape import ModelShape, read_shape
 from solution.models.tiny import make_tiny
-
-__all__ = [
-    "GIB",
-    "FinetuneSpec",
-    "Gpu",
-    "Hardware",
-    "LoadedModel",
-    "ModelReference",
-    "ModelShape",
-    "Plan",
-    "compute_identity",
-    "detect",
-    "disable_avx512_repacking",
-    "doctor",
-    "hub_reachable",
-    "load",
-    "load_tokenizer",
-    "make_tiny",
-    "pick_dtype",
-    "plan_memory",
-    "read_shape",
-    "render",
-    "scoring_bytes",
-    "trainable_parameters",
-    "weights_fingerprint",
-]

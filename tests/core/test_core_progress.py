@@ -23,7 +23,7 @@ def test_a_terminal_shows_a_bar_with_the_time_left(monkeypatch):
 
 
 def test_elsewhere_it_prints_plain_lines_with_an_estimate(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "FIRST_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
     bar = Progress("train", 10, "steps")
     time.sleep(0.01)
     bar.advance(5)
@@ -41,7 +41,7 @@ def test_quick_work_prints_no_lines(capsys):
 
 
 def test_a_slow_first_unit_is_shown_before_it_ends(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 1.0)
+    monkeypatch.setattr(progress, "FIRST_UNIT", 0.05)
     bar = Progress("train", 2, "steps")
     bar._timer.join()
     assert capsys.readouterr().err.startswith("train: 0/2 steps")

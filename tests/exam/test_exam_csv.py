@@ -105,11 +105,10 @@ def test_text_is_normalised_to_nfc_but_the_id_is_not(tmp_path):
     assert (question.id, question.paragraph, question.choices[0]) == (apart, "한", "한")
 
 
-def test_private_use_characters_are_kept_and_their_rows_counted(tmp_path):
-    rows = [("a", "\ue123", BODY, ""), ("b", "", BODY | {"question": "\U000f0001\ue000"}, "")]
-    exam = read_exam(write_rows(tmp_path / "e.csv", *rows, ("c", "", BODY, "")))
-    assert exam.private_use_rows == 2
-    assert exam.questions[0].paragraph == "\ue123"
+def test_private_use_characters_are_kept(tmp_path):
+    body = BODY | {"question": "\U000f0001\ue000"}
+    question = read_one(tmp_path, body, paragraph="\ue123")
+    assert (question.paragraph, question.question) == ("\ue123", "\U000f0001\ue000")
 
 
 def test_columns_and_keys_that_are_not_used_are_named(tmp_path, capsys):
@@ -162,16 +161,15 @@ def test_an_unterminated_write_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-REAL = {"train": (2031, 0, 1, {4: 792, 5: 1239}), "test": (869, 44, 29, {4: 163, 5: 706})}
+REAL = {"train": (2031, 0, {4: 792, 5: 1239}), "test": (869, 44, {4: 163, 5: 706})}
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_the_real_files_are_read_and_round_trip(shared_data, tmp_path, name):
-    rows, plus, private, choices = REAL[name]
+    rows, plus, choices = REAL[name]
     exam = read_exam(shared_data / "competition" / f"{name}.csv", answers=name == "train")
     assert len(exam) == rows
     assert sum(bool(q.question_plus) for q in exam.questions) == plus
-    assert exam.private_use_rows == private
     assert Counter(len(q.choices) for q in exam.questions) == choices
     assert all((q.answer is None) == (name == "test") for q in exam.questions)
     write_exam(tmp_path / "again.csv", exam.questions)

@@ -98,7 +98,7 @@ def test_overlaps_ignore_white_space_and_the_order_of_choices():
     copied = Question("t2", "지 문", "물음?", ("가 나", "다", "라"))
     other = Question("t3", "지문", "물음?", ("라", "다", "마"))
     found = overlaps(exam_of(one), exam_of(moved, copied, other))
-    assert found == [Overlap("a", "t1", exact=False), Overlap("a", "t2", exact=True)]
+    assert found == [Overlap("a", "t1"), Overlap("a", "t2")]
 
 
 def test_questions_that_differ_only_in_question_plus_are_two_questions():
@@ -106,7 +106,7 @@ def test_questions_that_differ_only_in_question_plus_are_two_questions():
     other = replace(ask(TEXT, "b"), question_plus="<보기> ㄱ. 나루가 없다")
     respaced = replace(ask(TEXT, "c"), question_plus="<보기>ㄱ.나루가 있다 ")
     assert overlaps(exam_of(one), exam_of(other)) == []
-    assert overlaps(exam_of(one), exam_of(respaced)) == [Overlap("a", "c", exact=False)]
+    assert overlaps(exam_of(one), exam_of(respaced)) == [Overlap("a", "c")]
     assert content_hash(one) != content_hash(other)
     assert content_hash(one) == content_hash(respaced)
 
@@ -181,7 +181,7 @@ def test_the_real_train_file_is_split_by_passage(shared_data):
 def test_the_real_files_share_one_question_but_for_white_space(shared_data):
     folder = shared_data / "competition"
     found = overlaps(read_exam(folder / "train.csv"), read_exam(folder / "test.csv"))
-    assert found == [Overlap("generation-for-nlp-490", "generation-for-nlp-485", exact=False)]
+    assert found == [Overlap("generation-for-nlp-490", "generation-for-nlp-485")]
 
 
 @pytest.mark.parametrize("tens", range(1, 40))
