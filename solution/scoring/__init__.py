@@ -5,7 +5,13 @@ from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, row
 from solution.scoring.combine import average_predictions
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
-from solution.scoring.generate import Completion, GenerationConfig, GenerationRequest, generate
+from solution.scoring.generate import (
+    Completion,
+    GenerationConfig,
+    GenerationRequest,
+    generate,
+    majority_vote,
+)
 from solution.scoring.harness_command import run_harness
 from solution.scoring.parse_answer import ParsedAnswer, read_answer
 from solution.scoring.position_bias import Debias, Orders, orders_fault, plan_orders
@@ -29,7 +35,6 @@ from solution.scoring.training_provenance import (
     trained_rows,
     write_trained,
 )
-from solution.scoring.votes import majority_vote
 
 __all__ = [
     "Benchmark",

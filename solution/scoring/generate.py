@@ -1,28 +1,30 @@
-"""Texts that a model writes: batched on the left, and the same whatever the batch."""
+"""Text generation in batches padded on the left, and the vote over several texts."""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from solution.core import Config, UserError, log
 from solution.scoring.oom import free_memory, is_out_of_memory
+from solution.scoring.parse_answer import ParsedAnswer
 from solution.scoring.prefix_tree import Ids
+from solution.scoring.scorer import ChoiceScores, normalise
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from solution.models import LoadedModel
 
 
 class GenerationConfig(Config):
-    """How answers are written: at most so many tokens, `samples` of them a question.
+    """Length and number of texts per question.
 
-    One sample follows the likeliest token; several are drawn at `temperature` from `seed`.
+    One sample is greedy; several are sampled at `temperature`, seeded by `seed`.
     """
 
     max_new_tokens: int = Field(default=1024, ge=1)
@@ -34,7 +36,7 @@ class GenerationConfig(Config):
     def _samples_differ(self) -> GenerationConfig:
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(
-                "several samples without a temperature are all the same: "
+                "several samples at temperature 0 are identical: "
                 "set temperature (0.7, say), or samples: 1"
             )
         return self
@@ -42,7 +44,7 @@ class GenerationConfig(Config):
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One text to be written: what leads to it, and where its chance comes from."""
+    """One text to generate: the `sample`-th for question `id`."""
 
     id: str
     prompt_ids: Ids
@@ -51,7 +53,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """One text of `tokens` tokens; `finished` where the model ended it, not the budget."""
+    """One text of `tokens` tokens; `finished` if it ended before `max_new_tokens`."""
 
     text: str
     finished: bool
@@ -60,108 +62,111 @@ class Completion:
 
 def generate(
     loaded: LoadedModel,
-    asked: Sequence[GenerationRequest],
-    how: GenerationConfig,
+    requests: Sequence[GenerationRequest],
+    config: GenerationConfig,
     batch_tokens: int = 16384,
 ) -> list[Completion]:
-    """What the model writes behind each prompt, in order; special tokens are left out.
+    """Generate a text per request, in order, without special tokens.
 
-    Rows are padded on the left, the longest first, `batch_tokens` (budget included) at a time;
-    the budget halves when memory runs out. A row's chance hangs on seed, id and sample alone
-    (Gumbel's trick: the largest logit after noise is a draw from the softmax), so that a text
-    does not depend on its neighbours but for rounding.
-    Raises UserError where memory does not hold a single row.
+    The longest prompts come first, at most `batch_tokens` (new ones included) at a time; the
+    batch is halved when memory runs out. Sampled texts depend on the seed and their batch.
+    Raises UserError where not even one row fits into memory.
     """
-    queue = sorted(range(len(asked)), key=lambda i: (-len(asked[i].prompt_ids), i))
-    written: dict[int, Completion] = {}
+    queue = sorted(range(len(requests)), key=lambda i: (-len(requests[i].prompt_ids), i))
+    done: dict[int, Completion] = {}
     while queue:
-        rows = len(asked[queue[0]].prompt_ids) + how.max_new_tokens
-        batch = queue[: max(1, batch_tokens // rows)]
-        found = _try(loaded, [asked[i] for i in batch], how)
-        if found is None:
-            batch_tokens = rows * (len(batch) // 2)
-            log(f"Out of memory with {len(batch)} texts at a time; going on with half.")
+        tokens = len(requests[queue[0]].prompt_ids) + config.max_new_tokens
+        rows = queue[: max(1, batch_tokens // tokens)]
+        texts = _try(loaded, [requests[i] for i in rows], config)
+        if texts is None:
+            batch_tokens = tokens * (len(rows) // 2)
+            log(f"Out of memory with {len(rows)} texts per batch; continuing with half.")
             continue
-        written |= zip(batch, found, strict=True)
-        queue = queue[len(batch) :]
-    return [written[i] for i in range(len(asked))]
+        done |= zip(rows, texts, strict=True)
+        queue = queue[len(rows) :]
+    return [done[i] for i in range(len(requests))]
+
+
+def majority_vote(id: str, choices: int, parsed: Sequence[ParsedAnswer]) -> ChoiceScores | None:
+    """Return the most frequent answer, the first of equals; None if no text has any.
+
+    A choice's probability is its share of the votes, with one more vote spread over all choices
+    so that none is 0. Self-consistency: Wang et al., arXiv 2203.11171.
+    """
+    answers = [one.answer for one in parsed if one.answer is not None]
+    if not answers:
+        return None
+    votes = Counter(answers)
+    values = [math.log(votes[choice] + 1 / choices) for choice in range(1, choices + 1)]
+    best = max(votes, key=lambda answer: (votes[answer], -answers.index(answer)))
+    return replace(normalise(id, values), answer=best)
 
 
 def _try(
-    loaded: LoadedModel, batch: Sequence[GenerationRequest], how: GenerationConfig
+    loaded: LoadedModel, batch: Sequence[GenerationRequest], config: GenerationConfig
 ) -> list[Completion] | None:
     try:
-        return _write(loaded, batch, how)
+        return _generate(loaded, batch, config)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
     free_memory()
     if len(batch) == 1:
         raise UserError(
-            f"Not enough memory to write {how.max_new_tokens} tokens behind "
-            f"{len(batch[0].prompt_ids)}. Take a smaller model, quantization: 4bit, or a "
+            f"Not enough memory to generate {config.max_new_tokens} tokens after a prompt of "
+            f"{len(batch[0].prompt_ids)}. Use a smaller model, quantization: 4bit, or a "
             "smaller max_new_tokens."
         )
     return None
 
 
-def _write(
-    loaded: LoadedModel, batch: Sequence[GenerationRequest], how: GenerationConfig
+def _generate(
+    loaded: LoadedModel, batch: Sequence[GenerationRequest], config: GenerationConfig
 ) -> list[Completion]:
     import torch
 
     tokenizer, device = loaded.tokenizer, next(loaded.model.parameters()).device
     longest = max(len(one.prompt_ids) for one in batch)
-    ends = _ends(loaded)
+    ends = _end_tokens(loaded)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(ends, default=0)
     gaps = [longest - len(one.prompt_ids) for one in batch]
     ids = [[pad] * gap + list(one.prompt_ids) for gap, one in zip(gaps, batch, strict=True)]
-    seen = [[0] * gap + [1] * (longest - gap) for gap in gaps]
-    options: dict[str, Any] = {}
-    if how.temperature > 0:
-        options["logits_processor"] = [_noise(batch, how)]
-    with torch.no_grad():
+    mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
+    options: dict[str, Any] = {"do_sample": False}
+    if config.temperature > 0:
+        options = {"do_sample": True, "temperature": config.temperature}
+        options |= {
+            "top_k": 0,
+            "top_p": 1.0,
+        }  # the whole distribution, whatever the model's own
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(_seed(batch, config.seed))
         out = loaded.model.generate(
             input_ids=torch.tensor(ids, device=device),
-            attention_mask=torch.tensor(seen, device=device),
-            max_new_tokens=how.max_new_tokens,
-            do_sample=False,
+            attention_mask=torch.tensor(mask, device=device),
+            max_new_tokens=config.max_new_tokens,
             num_beams=1,
             pad_token_id=pad,
             **options,
         )
-    return [_written(row, ends, tokenizer) for row in out[:, longest:].tolist()]
+    return [_completion(row, ends, tokenizer) for row in out[:, longest:].tolist()]
 
 
-def _written(row: list[int], ends: set[int], tokenizer: Any) -> Completion:
+def _completion(row: list[int], ends: set[int], tokenizer: Any) -> Completion:
     stop = next((i for i, token in enumerate(row) if token in ends), None)
-    own = row[:stop]
-    text = tokenizer.decode(own, skip_special_tokens=True)
-    return Completion(text, stop is not None, len(own))
+    text = tokenizer.decode(row[:stop], skip_special_tokens=True)
+    return Completion(text, stop is not None, len(row[:stop]))
 
 
-def _ends(loaded: LoadedModel) -> set[int]:
-    """The tokens that end a text: the model's own, else the tokenizer's."""
+def _end_tokens(loaded: LoadedModel) -> set[int]:
+    """Return the tokens that end a text: the model's, else the tokenizer's."""
     own = loaded.model.generation_config.eos_token_id
     if own is None:
         own = loaded.tokenizer.eos_token_id
     return set(own) if isinstance(own, list) else {own} - {None}
 
 
-def _noise(batch: Sequence[GenerationRequest], how: GenerationConfig) -> Any:
-    """A logits processor that divides by the temperature and adds each row's own noise."""
-    import torch
-
-    chances = [torch.Generator().manual_seed(_seed(one, how.seed)) for one in batch]
-
-    def noisy(_ids: Tensor, scores: Tensor) -> Tensor:
-        drawn = [torch.rand(scores.shape[-1], generator=chance) for chance in chances]
-        uniform = torch.stack(drawn).clamp_(1e-20).to(scores.device)
-        return scores.float() / how.temperature - (-uniform.log()).log()
-
-    return noisy
-
-
-def _seed(one: GenerationRequest, seed: int) -> int:
-    digest = hashlib.sha256(f"{seed}:{one.sample}:{one.id}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
+def _seed(batch: Sequence[GenerationRequest], seed: int) -> int:
+    """Return the seed of a batch: the same rows give the same texts in another run."""
+    rows = [(one.id, one.sample) for one in batch]
+    return int.from_bytes(hashlib.sha256(f"{seed}:{rows}".encode()).digest()[:7], "big")

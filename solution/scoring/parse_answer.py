@@ -1,4 +1,4 @@
-"""Reads the answer in a generated text, strictly: only what the text itself settles on."""
+"""Strict parser of the answer in a generated text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | 
 _THOUGHT_END = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _JSON = re.compile(r"\{[^{}]*\}", re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[.!?。\n])\s+|\n")
-# What leads to the answer: '정답은', 'Answer:', '옳지 않은 것은', '\boxed{'.
+# Introduces the answer: '정답은', 'Answer:', '옳지 않은 것은', '\boxed{'.
 _LEAD = re.compile(
     r"""(?: (?<![가-힣]) (?:최종\s*|따라서\s*)? (?:정답\s*번호|정답|답안|답) \s*
             (?:은|는|이|:|=|-|→|\s)
@@ -40,11 +40,11 @@ _NEGATED = re.compile(
     r"아니|아닙|않|틀[리린렸]|오답|제외|그르|잘못|없|\b(?:not|isn't|wrong|incorrect|except)\b",
     re.IGNORECASE,
 )
-# Straight behind a label these take it back: '정답은 3번이 아니다'.
+# Directly after a label, a negation: '정답은 3번이 아니다'.
 _TAKEN_BACK = re.compile(
     r"^\W*(?:번)?\s*(?:이|가|은|는)?\s*(?:아니|아닙|안\s|않)|^\W*(?:is\s+)?not\b", re.IGNORECASE
 )
-# Straight behind a label these bring a second one: '1번과 3번', '2 또는 3', '1, 2'.
+# Directly after a label, joins a second one: '1번과 3번', '2 또는 3', '1, 2'.
 _JOINED = re.compile(
     r"^\W*(?:번)?\s*(?:와|과|및|또는|혹은|이나|나|하고|or|and|,|/|&|~)\s*$", re.I
 )
@@ -60,7 +60,7 @@ _REFUSED = re.compile(
 
 @dataclass(frozen=True)
 class ParsedAnswer:
-    """What a text says: the choice (from 1), or None and why there is none."""
+    """The choice that a text states (from 1), or None and the reason."""
 
     answer: int | None
     outcome: Outcome
@@ -69,35 +69,35 @@ class ParsedAnswer:
 def read_answer(
     text: str, choices: int, labels: Sequence[str] = (), *, finished: bool = True
 ) -> ParsedAnswer:
-    r"""The last unambiguous choice that the text settles on.
+    r"""Return the last unambiguous choice that the text states.
 
-    `choices` is the row's number of them, `labels` what the prompt calls them besides numbers
-    ('A', '가'); `finished` tells whether the text ended by itself. Thoughts (<think>…</think>)
-    don't count. In this order: a JSON object with an answer; the last statement ('정답은 3',
-    '3번이 정답', '\boxed{3}'), which must name one choice; the whole text or its last line as a
-    mere label; the last sentence that names choices by a mark ('3번', '③', '(3)'), if it names
-    one and denies nothing. A text that was cut off counts only by a statement that is complete.
+    `choices` is their number, `labels` the prompt's labels other than numbers ('A', '가');
+    `finished`: the text was not cut off. Thoughts (<think>…</think>) are ignored. In order:
+    a JSON object with an answer; the last statement ('정답은 3', '3번이 정답', '\boxed{3}'),
+    which must name one choice; the whole text or its last line as a label; the last sentence
+    that marks choices ('3번', '③', '(3)'), if it marks one and has no negation. In a text that
+    was cut off only a complete statement counts.
     """
-    said = _said(text)
+    text = _visible_text(text)
     known = _Labels(choices, labels)
-    answer = _stated(said, known, complete=not finished)
+    answer = _stated(text, known, complete=not finished)
     if answer is None and finished:
-        answer = _bare(said, known) or _mentioned(said, known)
+        answer = _bare(text, known) or _mentioned(text, known)
     if answer is not None and answer > 0:
         return ParsedAnswer(answer, "answered")
     if not finished:
         return ParsedAnswer(None, "cut off")
-    return ParsedAnswer(None, "refused" if _REFUSED.search(said) else "unparsed")
+    return ParsedAnswer(None, "refused" if _REFUSED.search(text) else "unparsed")
 
 
-def _said(text: str) -> str:
-    """The text without thoughts, also where the prompt itself had opened them."""
+def _visible_text(text: str) -> str:
+    """Return the text without thoughts, also where the prompt opened them."""
     rest = _THOUGHT.sub("", text)
     return _THOUGHT_END.sub("", rest).translate(FULL_WIDTH).strip()
 
 
 class _Labels:
-    """How the choices of one row may be written."""
+    """Patterns of the ways to write the choices of one question."""
 
     def __init__(self, choices: int, labels: Sequence[str]) -> None:
         self.choices = choices
@@ -111,7 +111,7 @@ class _Labels:
         words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
         ordinals = "|".join(ORDINALS)
         plain = rf"[1-9][0-9]?(?![0-9])|[{CIRCLED}]" + (f"|(?:{words})" if words else "")
-        # A number with more behind it is no choice: '3월', '3.5', '3번째', '3개'.
+        # A number that continues is not a choice: '3월', '3.5', '3번째', '3개'.
         tail = (
             r"(?!\s*번째)(?=\s*번|[^\w.%]|[.](?![0-9])|$|입니다|이다|이며|이고|예요|이에요|임"
             r"|이|가|와|과|나|으로|로\b)"
@@ -127,7 +127,7 @@ class _Labels:
             re.IGNORECASE,
         )
         ends = r"(?:\s*(?:번|번입니다|입니다|번이다|이다|번임))?"
-        self.mere = re.compile(rf"\W*(?:{plain}){ends}\W*", re.IGNORECASE)
+        self.bare_label = re.compile(rf"\W*(?:{plain}){ends}\W*", re.IGNORECASE)
         # '3) 서울', '③ 서울', '3번 서울'
         self.with_text = re.compile(
             rf"[(\[*]*(?:[{CIRCLED}]\s|(?:{plain})\s*(?:번\s(?!국도|출구)|번?[)\].:\-–*]+\s)).*",
@@ -135,37 +135,37 @@ class _Labels:
         )
 
     def number(self, name: str) -> int:
-        """The choice of this name; 0 where the row has no such choice."""
+        """Return the choice of this name, 0 if the question has no such choice."""
         found = self.numbers.get(name) or self.numbers.get(name.lower(), 0)
         return found if found <= self.choices else 0
 
 
-def _stated(said: str, known: _Labels, *, complete: bool) -> int | None:
-    """The choice of the last statement; 0 where that names none or several, None without any.
+def _stated(text: str, known: _Labels, *, complete: bool) -> int | None:
+    """Return the choice of the last statement, 0 if it is ambiguous, None without statements.
 
-    With `complete` a statement at the very end, which may go on, does not count.
+    With `complete` a statement at the very end, which may continue, is ignored.
     """
-    if (found := _in_json(said, known)) is not None:
+    if (found := _in_json(text, known)) is not None:
         return found
     statements = [
-        (lead.start(), _named_behind(said, lead.end(), known, complete))
-        for lead in _LEAD.finditer(said)
+        (lead.start(), _named_behind(text, lead.end(), known, complete))
+        for lead in _LEAD.finditer(text)
     ]
     statements += [
         (mark.start(), _number_of(mark, known))
-        for mark in known.marked.finditer(said)
-        if _TRAIL.match(said[mark.end() :]) and not _denied_soon(said, mark.end())
+        for mark in known.marked.finditer(text)
+        if _TRAIL.match(text[mark.end() :]) and not _denied_soon(text, mark.end())
     ]
-    found_here = [(place, answer) for place, answer in statements if answer is not None]
-    return max(found_here)[1] if found_here else None
+    found = [(position, answer) for position, answer in statements if answer is not None]
+    return max(found)[1] if found else None
 
 
-def _named_behind(said: str, place: int, known: _Labels, complete: bool) -> int | None:
-    """The choice named straight behind a lead; 0 where several are, None where none is."""
-    first = known.label.match(said, place)
+def _named_behind(text: str, position: int, known: _Labels, complete: bool) -> int | None:
+    """Return the choice named directly after a lead, 0 if several are, None if none is."""
+    first = known.label.match(text, position)
     if first is None:
         return None
-    rest = said[first.end() :]
+    rest = text[first.end() :]
     if _TAKEN_BACK.match(rest) or (complete and not re.search(r"[.\n]|니다|이다", rest)):
         return None
     second = known.label.search(rest)
@@ -177,15 +177,15 @@ def _named_behind(said: str, place: int, known: _Labels, complete: bool) -> int 
     return known.number(first["label"])
 
 
-def _denied_soon(said: str, place: int) -> bool:
-    return bool(re.match(r"[^.!?\n]{0,12}(?:아니|아닙|않|not\b)", said[place:]))
+def _denied_soon(text: str, position: int) -> bool:
+    return bool(re.match(r"[^.!?\n]{0,12}(?:아니|아닙|않|not\b)", text[position:]))
 
 
-def _in_json(said: str, known: _Labels) -> int | None:
-    """What the last JSON object gives for a key of ours; 0 where that is no choice."""
-    for text in reversed(_JSON.findall(said)):
+def _in_json(text: str, known: _Labels) -> int | None:
+    """Return the choice in the last JSON object with a known key, 0 if it is not one."""
+    for found in reversed(_JSON.findall(text)):
         try:
-            value = json.loads(text)
+            value = json.loads(found)
         except ValueError:
             continue
         keys = {str(key).strip().lower(): key for key in value}
@@ -196,21 +196,23 @@ def _in_json(said: str, known: _Labels) -> int | None:
     return None
 
 
-def _bare(said: str, known: _Labels) -> int | None:
-    """The choice where the text is a mere label, with its text or without, or its last line."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _bare(text: str, known: _Labels) -> int | None:
+    """Return the choice if the text or its last line is only a label (and its text)."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None
-    # Behind other lines a label with text may be the end of a list.
-    if known.mere.fullmatch(lines[-1]) or (len(lines) == 1 and known.with_text.match(said)):
+    # After other lines a label with text may be the end of a list.
+    if known.bare_label.fullmatch(lines[-1]) or (
+        len(lines) == 1 and known.with_text.match(text)
+    ):
         label = known.label.search(lines[-1])
         return known.number(label["label"] or "") if label else None
     return None
 
 
-def _mentioned(said: str, known: _Labels) -> int | None:
-    """The one choice of the last sentence that names any by a mark and denies nothing."""
-    for sentence in reversed(_SENTENCE.split(said)):
+def _mentioned(text: str, known: _Labels) -> int | None:
+    """Return the only choice marked in the last sentence with any, 0 if it is negated."""
+    for sentence in reversed(_SENTENCE.split(text)):
         marks = {_number_of(mark, known) for mark in known.marked.finditer(sentence)}
         if marks:
             return marks.pop() if len(marks) == 1 and not _NEGATED.search(sentence) else 0

@@ -1,4 +1,4 @@
-"""Predictions on disk: one parquet file, written whole, that says what it was made by."""
+"""Predictions on disk: one parquet file with its provenance in the metadata."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order"
 def write_predictions(
     path: Path, scored: Sequence[ChoiceScores], produced_by: Mapping[str, Any]
 ) -> None:
-    """Write one row a question; `produced_by` goes into the schema's metadata as JSON."""
+    """Write one row per question; `produced_by` is stored as JSON in the schema's metadata."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    made = json.dumps(produced_by, ensure_ascii=False, sort_keys=True, default=str)
+    provenance = json.dumps(produced_by, ensure_ascii=False, sort_keys=True, default=str)
     numbers = pa.list_(pa.float64())
     types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers, pa.list_(pa.int64()))
     schema = pa.schema(
-        list(zip(COLUMNS, types, strict=True)), metadata={"produced_by": made.encode()}
+        list(zip(COLUMNS, types, strict=True)), metadata={"produced_by": provenance.encode()}
     )
     rows = [{name: getattr(one, name) for name in COLUMNS} for one in scored]
     with atomic_write(path) as partial:
@@ -32,7 +32,7 @@ def write_predictions(
 
 
 def read_predictions(path: Path) -> list[ChoiceScores]:
-    """The rows of a predictions file in its order; raises UserError where it is not one."""
+    """Read the rows of a predictions file, in order; raises UserError where it is not one."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -44,19 +44,20 @@ def read_predictions(path: Path) -> list[ChoiceScores]:
         return [_scored(row) for row in rows]
     except (KeyError, TypeError) as error:
         columns = ", ".join(COLUMNS)
-        raise UserError(f"{path}: no predictions; expected the columns {columns}.") from error
+        raise UserError(
+            f"{path}: not a predictions file; expected the columns {columns}."
+        ) from error
 
 
 def read_produced_by(path: Path) -> dict[str, Any]:
-    """What `write_predictions` was told of the maker; UserError where the file says nothing."""
+    """Read the provenance that `write_predictions` stored; UserError where there is none."""
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        told = json.loads((parquet.read_schema(path).metadata or {})[b"produced_by"])
-        return dict(told)
+        return dict(json.loads((parquet.read_schema(path).metadata or {})[b"produced_by"]))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: does not say what it was made by: {error}") from error
+        raise UserError(f"{path}: no provenance in the metadata: {error}") from error
 
 
 def _scored(row: dict[str, Any]) -> ChoiceScores:

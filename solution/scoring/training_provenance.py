@@ -1,4 +1,4 @@
-"""What a model was trained on, carried from its adapter into every file of its predictions."""
+"""Training questions of a model, carried from its adapter into its predictions."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ TRAINED_ON = "trained_on.json"
 
 
 class TrainedQuestion(NamedTuple):
-    """One training question. `fold` is None where every model behind the file read it.
+    """One training question.
 
-    In predictions of K folds a row stands with the one fold whose model did not read it; that
-    model alone made the row's prediction.
+    `fold` is None if every model behind the file was trained on it. In out-of-fold predictions
+    it is the one fold whose model was not trained on it, and which made the prediction.
     """
 
     id: str
     content_hash: str
-    """`solution.exam.content_hash`: the same question under another id is found too."""
+    """`solution.exam.content_hash`: finds the same question under another id too."""
     source: str = ""
     fold: int | None = None
 
 
 def trained(questions: Iterable[Question], fold: int | None = None) -> list[TrainedQuestion]:
-    """The entries of questions that a model is trained on."""
+    """Return the entries of questions that a model is trained on."""
     return [TrainedQuestion(q.id, content_hash(q), q.source, fold) for q in questions]
 
 
 def write_trained(adapter: Path, rows: Iterable[TrainedQuestion]) -> None:
-    """Leave the list in an adapter's folder, where `trained_rows` looks for it."""
+    """Write the list into an adapter's folder, where `trained_rows` reads it."""
     write_json(adapter / TRAINED_ON, [list(row) for row in rows])
 
 
 def trained_rows(reference: ModelReference) -> list[TrainedQuestion] | None:
-    """What a model was trained on here: nothing for a plain base model, None if not known."""
-    folders = [resolve_path(place) for place in (reference.model, reference.adapter) if place]
-    told = [folder / TRAINED_ON for folder in folders if (folder / TRAINED_ON).is_file()]
+    """Return a model's training questions: empty for a base model, None if unknown."""
+    folders = [resolve_path(path) for path in (reference.model, reference.adapter) if path]
     if reference.adapter and not (resolve_path(reference.adapter) / TRAINED_ON).is_file():
         return None
-    return [row for path in told for row in _rows(path)]
+    files = [folder / TRAINED_ON for folder in folders]
+    return [row for path in files if path.is_file() for row in _rows(path)]
 
 
-def as_trained(value: Any, place: str) -> list[TrainedQuestion] | None:
-    """The list as JSON holds it; UserError where it is another thing."""
+def as_trained(value: Any, path: str) -> list[TrainedQuestion] | None:
+    """Return the list from its JSON value; raises UserError if it is something else."""
     if value is None:
         return None
     try:
         return [TrainedQuestion(*row) for row in value]
     except TypeError as error:
-        raise UserError(f"{place}: trained_on: expected a list of training rows") from error
+        raise UserError(f"{path}: trained_on: expected a list of training rows") from error
 
 
 def _rows(path: Path) -> list[TrainedQuestion]:

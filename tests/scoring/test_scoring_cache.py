@@ -1,19 +1,40 @@
 """The cache: no forward pass for what is known, and no old answer for a changed model."""
 
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reference import some_questions
 from tiny import save_tiny
 
 from solution.core import UserError
 from solution.exam import Prompt
 from solution.models import ModelReference, load, weights_fingerprint
-from solution.scoring import ScoreCache, TokenCounts, encode, score
+from solution.scoring import (
+    ScoreCache,
+    TokenCounts,
+    encode,
+    log_likelihoods,
+    open_score_cache,
+    score,
+)
 from solution.scoring.prefix_tree_runner import PrefixTreeRunner
 
 PROMPT = Prompt(
     name="plain",
     user={"paragraph": "$paragraph", "question": "$question", "choices": "$choices"},
 )
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    folder = save_tiny(tmp_path_factory.mktemp("model"), tie_word_embeddings=False)
+    return load(ModelReference(model=str(folder), dtype="float32"))
 
 
 def model_and_cache(folder, path, **changes):
@@ -50,8 +71,6 @@ def model_and_cache_again(loaded, cache):
 
 
 def test_one_changed_row_computes_one_row(tmp_path):
-    from dataclasses import replace
-
     loaded, cache = model_and_cache(save_tiny(tmp_path / "m"), tmp_path / "c.sqlite")
     questions = some_questions(6)
     scored(loaded, cache, questions)
@@ -116,3 +135,120 @@ def test_a_file_that_is_no_cache_is_named(tmp_path):
     path.write_text("no database at all, but some text " * 50)
     with pytest.raises(UserError, match="Delete the file"):
         ScoreCache(path, {})
+
+
+class Interrupted(Exception):
+    pass
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(1, 12),
+    st.sampled_from([64, 300, 10**6]),
+    st.sampled_from(["", "()"]),
+    st.data(),
+)
+def test_an_interrupted_run_gives_the_same_bits_as_an_uninterrupted_one(
+    loaded, tmp_path_factory, stop, batch_tokens, brackets, data
+):
+    """Whatever was stored before, and wherever the run stops."""
+    folder = tmp_path_factory.mktemp("caches")
+    prompt = PROMPT.model_copy(update={"answer": "($label)" if brackets else "$label"})
+    encoded = encode(some_questions(60, seed=2), prompt, loaded.tokenizer, 512)
+    earlier = data.draw(st.sets(st.integers(0, 59), max_size=8))
+    options = {"batch_tokens": batch_tokens}
+    results = []
+    for name, interruptions in (("whole", 0), ("interrupted", 3)):
+        cache = open_score_cache(folder / name, loaded)
+        score(loaded, [encoded[i] for i in sorted(earlier)], cache=cache)
+        for _ in range(interruptions):
+            left = iter(range(stop))
+
+            def interrupt(_count, left=left):
+                if next(left, None) is None:
+                    raise Interrupted
+
+            with suppress(Interrupted):
+                score(loaded, encoded, cache=cache, on_batch=interrupt, **options)
+        results.append(score(loaded, encoded, cache=cache, **options))
+    assert results[0] == results[1]
+
+
+def test_scores_are_stored_every_sixteen_questions(loaded, tmp_path, monkeypatch):
+    cache = open_score_cache(tmp_path / "c", loaded)
+    write, sizes = cache.write, []
+    monkeypatch.setattr(cache, "write", lambda rows: (sizes.append(len(rows)), write(rows)))
+    score(loaded, encode(some_questions(60), PROMPT, loaded.tokenizer, 512), cache=cache)
+    assert sum(sizes) == 60 and max(sizes) <= 16
+    score(loaded, encode(some_questions(60), PROMPT, loaded.tokenizer, 512), cache=cache)
+    assert sum(sizes) == 60
+
+
+def test_a_large_model_stores_its_scores_after_fewer_tokens(loaded, tmp_path, monkeypatch):
+    """About 10 seconds of work, counted in floating-point operations."""
+    cache = open_score_cache(tmp_path / "c", loaded)
+    write, sizes = cache.write, []
+    monkeypatch.setattr(cache, "write", lambda rows: (sizes.append(len(rows)), write(rows)))
+    monkeypatch.setattr(type(loaded.model), "num_parameters", lambda _: 7_000_000_000)
+    score(loaded, encode(some_questions(20), PROMPT, loaded.tokenizer, 512), cache=cache)
+    assert sum(sizes) == 20 and max(sizes) <= 5
+
+
+def test_pairs_are_cached_too(loaded, tmp_path):
+    cache, first, second = (
+        open_score_cache(tmp_path / "c", loaded),
+        TokenCounts(),
+        TokenCounts(),
+    )
+    pairs = [((3, 4, 5), (6, i)) for i in range(7, 20)] * 2
+    found = log_likelihoods(loaded.model, pairs, counts=first, cache=cache)
+    assert log_likelihoods(loaded.model, pairs, counts=second, cache=cache) == found
+    assert (first.requests, second.requests) == (13, 0)
+    assert found == log_likelihoods(loaded.model, pairs)
+
+
+def test_scores_that_are_not_finite_are_neither_answers_nor_stored(loaded, tmp_path):
+    import copy
+
+    import torch
+
+    broken = copy.deepcopy(loaded.model)
+    with torch.no_grad():
+        broken.lm_head.weight.fill_(float("nan"))
+    cache = open_score_cache(tmp_path / "c", loaded)
+    with pytest.raises(UserError, match="not finite"):
+        log_likelihoods(broken, [((3, 4), (5, 6))], cache=cache)
+    counts = TokenCounts()
+    log_likelihoods(loaded.model, [((3, 4), (5, 6))], counts=counts, cache=cache)
+    assert counts.requests == 1
+
+
+@pytest.mark.parametrize("change", ["version", "device", "attention path"])
+def test_the_key_holds_libraries_device_and_attention_path(
+    change, loaded, tmp_path, monkeypatch
+):
+    before = open_score_cache(tmp_path / "c", loaded).scope
+    assert open_score_cache(tmp_path / "c", loaded).scope == before
+    if change == "version":
+        monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0")
+    elif change == "device":
+        loaded = replace(loaded, device="cuda")
+    else:
+        monkeypatch.setattr("solution.scoring.scorer.supports_tree_attention", lambda _: False)
+    assert open_score_cache(tmp_path / "c", loaded).scope != before
+
+
+def test_sigkill_loses_nothing_that_was_stored_and_changes_no_byte(tmp_path):
+    script = Path(__file__).with_name("kill_scoring.py")
+    model = save_tiny(tmp_path / "m")
+    done = subprocess.run(
+        [sys.executable, str(script), str(model), str(tmp_path), "8"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "8 kills" in done.stdout
+    assert (tmp_path / "killed.parquet").read_bytes() == (
+        tmp_path / "whole.parquet"
+    ).read_bytes()
