@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = [
-    "base",
+    "core",
     "exam",
     "models",
     "scoring",

@@ -4,6 +4,7 @@ from solution.core.cluster import Mapper, map_here, mapping
 from solution.core.config import Config, deep_merge, load_config, read_yaml, resolve_config
 from solution.core.errors import ErrorCollector, UserError
 from solution.core.files import (
+    PROJECT,
     append_jsonl,
     atomic_directory,
     atomic_write,

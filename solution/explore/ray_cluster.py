@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from solution.core import UserError
-from solution.core.files import PROJECT
+from solution.core import PROJECT, UserError
 
 RETRIES = 3
 
