@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from string import Template
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import field_validator
+from jinja2 import TemplateError
+from pydantic import AfterValidator, field_validator
 
 from solution.core import Config, load_config, resolve_config
 from solution.exam.exam_csv import MAX_CHOICES
 from solution.exam.question import Question
 
-BLOCKS = ("paragraph", "question", "question_plus", "choices", "instruction")
-IN_USER = ("paragraph", "question", "question_plus", "choices", "labels")
-IN_CHOICE = ("label", "text")
-IN_CONTEXT = ("title", "text")
+Block = Literal["paragraph", "question", "question_plus", "choices", "instruction"]
+
+
+def _template(*known: str) -> AfterValidator:
+    """Validate a template that may use these placeholders."""
+
+    def check(template: str) -> str:
+        if not Template(template).is_valid():
+            raise ValueError('unescaped "$"; use "$$" for a literal dollar sign')
+        for name in Template(template).get_identifiers():
+            if name not in known:
+                expected = ", ".join(f"${placeholder}" for placeholder in known)
+                raise ValueError(f"unknown placeholder ${name}; expected {expected}")
+        return template
+
+    return AfterValidator(check)
+
+
+InUser = Annotated[
+    str, _template("paragraph", "question", "question_plus", "choices", "labels")
+]
+InChoice = Annotated[str, _template("label", "text")]
 
 
 class Prompt(Config):
@@ -26,38 +45,24 @@ class Prompt(Config):
     name: str
     description: str = ""
     system: str = ""
-    user: dict[str, str]
-    choice: str = "$label - $text"
+    user: dict[Block, InUser]
+    choice: InChoice = "$label - $text"
     separator: str = "\n"
     """Between two choices."""
     block_separator: str = "\n\n"
-    context: str = "[참고] $title: $text"
+    context: Annotated[str, _template("title", "text")] = "[참고] $title: $text"
     """A retrieved passage, appended to the paragraph."""
     labels: tuple[str, ...] = tuple(str(number) for number in range(1, MAX_CHOICES + 1))
-    answer: str = "$label"
+    answer: InChoice = "$label"
     plain_suffix: str = ""
 
     @field_validator("user")
     @classmethod
-    def _check_user(cls, user: dict[str, str]) -> dict[str, str]:
-        for block, template in user.items():
-            if block not in BLOCKS:
-                raise ValueError(f"unknown block {block!r}; expected {', '.join(BLOCKS)}")
-            _check_placeholders(template, IN_USER)
+    def _check_user(cls, user: dict[Block, str]) -> dict[Block, str]:
         used = {name for text in user.values() for name in Template(text).get_identifiers()}
         if not {"question", "choices"} <= used:
             raise ValueError("must use $question and $choices")
         return user
-
-    @field_validator("choice", "answer")
-    @classmethod
-    def _check_choice(cls, template: str) -> str:
-        return _check_placeholders(template, IN_CHOICE)
-
-    @field_validator("context")
-    @classmethod
-    def _check_context(cls, template: str) -> str:
-        return _check_placeholders(template, IN_CONTEXT)
 
     @field_validator("labels")
     @classmethod
@@ -84,14 +89,14 @@ class Prompt(Config):
         joined = "\n\n".join(message["content"] for message in messages)
         if not getattr(tokenizer, "chat_template", None):
             return joined + self.plain_suffix
-        from jinja2 import TemplateError
-
+        options = {"add_generation_prompt": True, "tokenize": False}
         try:
-            return _apply_chat_template(tokenizer, messages)
+            return str(tokenizer.apply_chat_template(messages, **options))
         except TemplateError:
             if not self.system:
                 raise
-            return _apply_chat_template(tokenizer, [{"role": "user", "content": joined}])
+            folded = [{"role": "user", "content": joined}]
+            return str(tokenizer.apply_chat_template(folded, **options))
 
     def answers(self, question: Question) -> list[str]:
         """Return the answer text of each choice, such as ['1', '2', '3', '4']."""
@@ -126,19 +131,3 @@ class Prompt(Config):
 def load_prompt(name_or_path: str) -> Prompt:
     """Load a prompt by its short name (in solution/prompts/) or its YAML file."""
     return load_config(resolve_config("prompts", name_or_path), Prompt)
-
-
-def _apply_chat_template(tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    return str(
-        tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    )
-
-
-def _check_placeholders(template: str, known: tuple[str, ...]) -> str:
-    if not Template(template).is_valid():
-        raise ValueError('unescaped "$"; use "$$" for a literal dollar sign')
-    for name in Template(template).get_identifiers():
-        if name not in known:
-            expected = ", ".join(f"${k}" for k in known)
-            raise ValueError(f"unknown placeholder ${name}; expected {expected}")
-    return template

@@ -89,7 +89,7 @@ USER = "user: {question: '$question', choices: '$choices'}\n"
     ("text", "message"),
     [
         ("name: p\n", "user: missing"),
-        ("name: p\nuser: {quest: '$question $choices'}\n", "unknown block 'quest'"),
+        ("name: p\nuser: {quest: '$question $choices'}\n", "user.quest.*should be 'paragraph'"),
         ("name: p\nuser: {question: '$question $choics'}\n", r"placeholder \$choics"),
         ("name: p\nuser: {question: '$question $'}\n", 'unescaped "\\$"'),
         ("name: p\nuser: {question: '$question'}\n", r"must use \$question and \$choices"),
