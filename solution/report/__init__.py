@@ -1,5 +1,5 @@
-"""From runs to one page a person looks at."""
+"""One HTML page that compares finished runs."""
 
-from solution.report.command import report
+from solution.report.page import report
 
 __all__ = ["report"]

@@ -1,12 +1,17 @@
+"""What the page contains, read from its data; and what `report` refuses."""
+
 import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from made_runs import questions_of, scored_of
 
 from solution.core import UserError
+from solution.exam import AnswerKey, public_private_split, write_answer_key, write_exam
+from solution.explore import adjusted_pairwise, format_accuracy
 from solution.explore.suite import load_suite
 from solution.report import report
 from solution.report.published import known
@@ -27,7 +32,7 @@ def made(bench, named=None, memory=32.0):
     return data_of(page), said
 
 
-def test_runs_on_one_exam_share_one_board_with_their_scores(bench):
+def test_runs_on_one_exam_share_one_board(bench):
     questions = questions_of(60)
     bench.explored(questions, {"weak": 0.3, "strong": 0.9})
     bench.tuned(questions, 0.95, "strong")
@@ -40,13 +45,37 @@ def test_runs_on_one_exam_share_one_board_with_their_scores(bench):
     assert strong["accuracy"] == pytest.approx(share, abs=1e-5)
     assert strong["ci_low"] < share < strong["ci_high"]
     assert set(strong["by_subject"]) == {"국어", "사회"}
-    assert not set(strong["letters"]) & set(weak["letters"])
+    assert not set(strong["group"]) & set(weak["group"])
     assert tuned["kind"] == "tuned"
     assert sum(row[0] for row in strong["calibration"]) == 60
     assert len(board["texts"]) == 31  # thirty passages that two questions share, and no text
 
 
-def test_tuning_and_wiki_are_compared_with_what_they_began_from(bench):
+def test_p_values_and_rounding_are_those_of_explore(bench):
+    """17 of 32 is 0.53125: half a unit in the last of four digits."""
+    questions = questions_of(32)
+    exact = [replace(q, answer=1 + (n < 15)) for n, q in enumerate(questions)]
+    bench.explored(questions, {"one": 0.4, "two": 0.6, "three": 0.9})
+    write_answer_key(
+        bench.suite / "solution.csv",
+        AnswerKey({q.id: q.answer for q in exact}, public_private_split([q.id for q in exact])),
+    )
+    write_exam(bench.suite / "exam.csv", exact)
+    same = [replace(one, answer=1) for one in scored_of(questions, 0.5, seed=1)]
+    write_predictions(bench.suite / "one" / "predictions.parquet", same, {})
+    (board,) = made(bench)[0]["boards"]
+    models = {model["name"]: model for model in board["models"]}
+    assert models["one"]["accuracy"] == 0.53125
+    assert format_accuracy(models["one"]["accuracy"]) == "0.5313"
+    right = [
+        [a == q.answer for a, q in zip(m["answers"], exact, strict=True)]
+        for m in board["models"]
+    ]
+    expected = adjusted_pairwise(right)
+    assert board["pairs"] == [[a, b, p_value] for (a, b), p_value in expected.items()]
+
+
+def test_tuning_and_wiki_are_compared_with_their_baselines(bench):
     questions = questions_of(60)
     bench.explored(questions, {"base": 0.3, "base-wiki": 0.6})
     bench.tuned(questions, 0.95, "base")
@@ -59,7 +88,7 @@ def test_tuning_and_wiki_are_compared_with_what_they_began_from(bench):
     assert [part["n"] for part in subjects] == [30, 30]
 
 
-def test_a_run_with_passages_stands_beside_itself_without_them(bench):
+def test_a_run_with_passages_is_compared_with_itself_without_them(bench):
     questions = questions_of(60)
     run = bench.tuned(questions, 0.95, "base")
     made_by = {"made": "without"}
@@ -102,7 +131,7 @@ def test_published_scores_and_failures_come_from_the_leaderboard(bench):
     assert found["failed"] == [{"name": "hub/two", "reason": "failed: gated"}]
 
 
-def test_a_candidate_of_the_first_study_stands_beside_its_published_score(bench):
+def test_a_run_of_a_published_candidate_is_linked_to_its_row(bench):
     name = "unsloth/Qwen2.5-14B-bnb-4bit"
     bench.explored(questions_of(20), {name: 0.5})
     rows = {row["model"]: row for row in made(bench)[0]["candidates"]}
@@ -112,7 +141,7 @@ def test_a_candidate_of_the_first_study_stands_beside_its_published_score(bench)
     assert (rows[name]["parameters"], rows[name]["licence"]) == (14_800_000_000, "Apache-2.0")
 
 
-def test_what_is_known_of_a_candidate_fills_what_its_run_does_not_say(bench):
+def test_published_size_and_licence_fill_missing_ones(bench):
     name = "CohereForAI/aya-expanse-8b"
     folder = bench.explored(questions_of(20), {name: 0.5, "lcw99/other": 0.4})
     metrics = folder / name.replace("/", "__") / "metrics.json"
@@ -130,7 +159,7 @@ def test_the_suite_and_the_study_name_the_same_licences():
     }
 
 
-def test_harness_results_stand_beside_the_published_kobest_rows(bench):
+def test_harness_results_are_listed_after_the_published_kobest_rows(bench):
     bench.explored(questions_of(20), {"one": 0.5})
     results = bench.root / "results_1.json"
     value = {
@@ -155,7 +184,7 @@ def test_the_same_runs_give_the_same_bytes(bench):
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-def test_runs_set_aside_or_half_made_are_passed_over(bench):
+def test_superseded_and_unfinished_runs_are_skipped(bench):
     suite = bench.explored(questions_of(20), {"one": 0.5, "two": 0.5, "three": 0.5})
     (suite / "two").rename(suite / "two.0123abcd")
     (suite / "three").rename(suite / ".three.0123abcd.work")
@@ -181,11 +210,11 @@ def test_a_test_file_changed_since_its_tuning_is_an_error(bench):
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="holds no finished run"):
+    with pytest.raises(UserError, match="no finished run"):
         report([tmp_path], None, 32.0)
 
 
-def test_texts_of_users_stand_nowhere_in_the_html(bench):
+def test_no_text_of_an_exam_is_in_the_html(bench):
     text = "</script><script>alert(1)</script>"
     first, *rest = questions_of(20)
     hostile = [first.__class__(**{**vars(first), "paragraph": text, "question": text}), *rest]

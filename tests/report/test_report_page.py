@@ -1,5 +1,6 @@
-"""The page in a real browser: what a person does with it, and what it must never do."""
+"""The page in a browser: sorting, filters, questions, charts, and hostile texts."""
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ HOSTILE = [
 
 
 class Seen:
-    """A page and what it said and asked for since it was opened."""
+    """A page with its console messages and requests since it was opened."""
 
     def __init__(self, browser, file, **options):
         self.file = file.as_uri()
@@ -87,7 +88,7 @@ def test_filters_and_search_narrow_the_list(opened, study):
     page.locator("select[name=outcome]").select_option(label="models disagree")
     some = count()
     assert 0 < some < 60
-    page.locator("select[name=outcome]").select_option(label="right")
+    page.locator("select[name=outcome]").select_option(label="correct")
     right = count()
     page.locator("select[name=outcome]").select_option(label="wrong")
     assert right + count() == 60
@@ -112,16 +113,17 @@ def test_a_question_opens_and_its_link_opens_it_again(opened, study):
     card = page.inner_text("#chosen")
     assert question.paragraph in card
     assert all(choice in card for choice in question.choices)
-    rows = page.locator(".chances tbody tr")
+    rows = page.locator(".bars tbody tr")
     assert rows.count() == 6  # five models and their mean
-    shares = [float(text) for text in rows.first.locator("td span").all_inner_texts()]
+    cells = rows.first.locator("td span:not(.micro)")
+    shares = [float(text) for text in cells.all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=0.5)
     page.reload()
     page.wait_for_selector(READY)
     assert page.inner_text("#chosen h3") == "made-0042"
 
 
-def test_next_and_previous_walk_through_what_was_found(opened, study):
+def test_next_and_previous_walk_through_the_found_questions(opened, study):
     page = opened(study).page
     page.locator("select[name=subject]").select_option(label="사회")
     page.locator(".list a").first.click()
@@ -163,7 +165,7 @@ def test_nothing_overflows(opened, study, width):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
-def test_axe_finds_no_serious_fault(opened, study, scheme, width):
+def test_axe_finds_no_serious_problem(opened, study, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     seen = opened(study, color_scheme=scheme, viewport={"width": width, "height": 900})
     seen.page.evaluate("location.hash = '#q=made-0000'")
@@ -173,7 +175,43 @@ def test_axe_finds_no_serious_fault(opened, study, scheme, width):
     assert [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in serious] == []
 
 
-def test_hostile_texts_are_shown_and_nothing_else(opened, tmp_path):
+BOXES = """() => [...document.querySelectorAll('.chart')].map((chart) => ({
+  name: chart.getAttribute('aria-label'),
+  plot: chart.getBoundingClientRect().toJSON(),
+  labels: [...chart.querySelectorAll('text')].map((text) =>
+    [text.textContent, text.getBoundingClientRect().toJSON()]),
+}))"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_label_of_a_chart_overlaps_another_or_leaves_its_plot(opened, study, width):
+    page = opened(study, viewport={"width": width, "height": 900}).page
+    charts = page.evaluate(BOXES)
+    named = {text for chart in charts for text, _ in chart["labels"]}
+    assert len(charts) == 16 and {"large", "made", "middle-wiki", "small"} <= named
+    for chart in charts:
+        plot, boxes = chart["plot"], chart["labels"]
+        assert boxes
+        for text, box in boxes:
+            inside = box["left"] >= plot["left"] and box["right"] <= plot["right"]
+            inside &= box["top"] >= plot["top"] and box["bottom"] <= plot["bottom"]
+            assert inside, (chart["name"], text)
+        for (a, one), (b, two) in itertools.combinations(boxes, 2):
+            across = min(one["right"], two["right"]) - max(one["left"], two["left"])
+            down = min(one["bottom"], two["bottom"]) - max(one["top"], two["top"])
+            assert min(across, down) <= 0, (chart["name"], a, b)
+
+
+def test_a_mark_shows_its_figures_when_pointed_at(opened, study):
+    page = opened(study).page
+    chart = page.locator(".chart").first
+    chart.scroll_into_view_if_needed()
+    label = chart.locator("text", has_text="large").bounding_box()
+    page.mouse.move(label["x"] + label["width"] + 9, label["y"] + label["height"] / 2)
+    chart.get_by_text(re.compile("hub/large: 0[.].+, 4M")).wait_for()
+
+
+def test_hostile_texts_are_only_shown(opened, tmp_path):
     bench = Bench(tmp_path)
     questions = list(questions_of(12))
     for number, text in enumerate(HOSTILE):
@@ -195,14 +233,14 @@ def test_hostile_texts_are_shown_and_nothing_else(opened, tmp_path):
         heading = f"document.querySelector('#chosen h3')?.innerText === 'made-{number:04d}'"
         seen.page.wait_for_function(heading)
         assert seen.page.locator("#chosen .passage").first.text_content() == text
-        assert seen.page.locator("#chosen .choices .said").first.text_content() == text
+        assert seen.page.locator("#chosen .choices .user").first.text_content() == text
         assert seen.overflow() <= 0
     assert seen.page.evaluate("window.pwned") is None
-    assert seen.page.locator("script").count() == 2
+    assert seen.page.locator("script").count() == 3
     assert seen.page.locator("img, iframe, object, [onclick]").count() == 0
 
 
-def test_an_unknown_question_is_said_to_be_none(opened, study):
+def test_an_unknown_question_is_reported(opened, study):
     page = opened(study).page
     page.evaluate("location.hash = '#q=%E0%A4%A'")  # not even valid as an address
     page.wait_for_function(

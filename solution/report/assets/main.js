@@ -1,15 +1,10 @@
-// The whole page: unpack the data, draw, and follow the address, theme and language.
-
-let report, current = 0;
+// The page: unpack the data, draw, and follow the address, theme and language.
+const { h, t, cut, user, note } = dom;
 const HASH = /^#q=([^&]*)(?:&e=(\d+))?$/;
+let report, current = 0;
 
-const hashOf = (board, id) => {
-  const index = report.boards.indexOf(board);
-  return `#q=${encodeURIComponent(id.toWellFormed?.() ?? id)}${index ? `&e=${index}` : ""}`;
-};
-
-// Settings are kept where the browser allows it; from disk some don't.
-function kept(name, value) {
+// Settings are stored where the browser allows it; some do not for files.
+function stored(name, value) {
   try {
     if (value !== undefined) localStorage.setItem(`examqa-${name}`, value);
     return localStorage.getItem(`examqa-${name}`);
@@ -18,56 +13,48 @@ function kept(name, value) {
   }
 }
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  const button = document.getElementById("theme");
-  if (button) button.textContent = t(theme === "dark" ? "theme_light" : "theme");
+function plots(board) {
+  return dom.section("plots", h("div", { class: "figures" }, charts.accuracyAgainst(board, "parameters"), charts.accuracyAgainst(board, "speed"),
+    charts.accuracyAgainst(board, "memory", report.memory_limit), charts.publicPrivate(board)), note(t("plot_note", report.memory_limit)),
+  h("h3", {}, t("calibration")), h("div", { class: "multiples" }, board.models.map(charts.calibration)), note(t("calibration_note")),
+  h("h3", {}, t("positions")), h("div", { class: "multiples" }, board.models.map((m) => charts.positions(m, board.positions))), note(t("positions_note")));
+}
+
+const sections = (board) => [
+  ["leaderboard", () => tables.leaderboard(board)],
+  board.known ? ["plots", () => plots(board)] : null,
+  board.effects.length ? ["effects", () => tables.effects(board)] : null,
+  report.tunings.length ? ["tuning", () => tables.tuning(report)] : null,
+  ["questions", () => browser.section(board, chosenIn(board))],
+  ["study", () => tables.study(report)],
+].filter(Boolean);
+
+function header(board, names) {
+  const halves = [0, 1].map((half) => board.questions.filter((q) => q[8] === half).length);
+  const korean = document.documentElement.lang === "ko", dark = document.documentElement.dataset.theme === "dark";
+  const exams = report.boards.map((b) => [String(b.index), `${b.name} (${b.models.length})`]);
+  const lead = t("summary", board.questions.length, board.groups, board.models.length, ...halves);
+  const button = (name, label, change) => h("button", { type: "button", class: "plain", id: name,
+    onclick: () => { change(); draw(); document.getElementById(name).focus(); } }, label);
+  return [h("div", { class: "bar" }, h("strong", {}, t("project")),
+    h("nav", { "aria-label": t("title") }, names.map((name) => h("a", { href: `#${name}` }, t(name)))),
+    button("language", t("language"), () => setLanguage(stored("language", korean ? "en" : "ko") ?? (korean ? "en" : "ko"))),
+    button("theme", t(dark ? "light" : "dark"), () => { document.documentElement.dataset.theme = dark ? "light" : "dark"; stored("theme", dark ? "light" : "dark"); })),
+  h("div", { class: "title" }, h("h1", {}, t("title")), user(`${cut(board.name, 80)}: ${lead}`, "p", { class: "quiet" }),
+    exams.length > 1 ? dom.select("exam", exams, String(current), (value) => { current = Number(value); browser.reset(); history.replaceState(null, "", "#leaderboard"); draw(); }) : null)];
 }
 
 function setLanguage(chosen) {
-  language = chosen;
+  dom.useKorean(chosen === "ko");
   document.documentElement.lang = chosen;
   document.title = `${t("project")}: ${t("title")}`;
   document.querySelector(".skip").textContent = t("skip");
 }
 
-function header(board) {
-  const halves = [0, 1].map((half) => board.questions.filter((q) => q[8] === half).length);
-  const other = language === "ko" ? "en" : "ko";
-  const exams = report.boards.map((b, i) => [String(i), `${b.name} (${b.models.length})`]);
-  return [
-    h("div", { class: "bar" },
-      h("span", { class: "project" }, t("project")),
-      h("nav", { "aria-label": t("title") }, SECTIONS.filter(([name, make]) => make(board)).map(([name]) => h("a", { href: `#${name}` }, t(name)))),
-      h("div", { class: "switches" },
-        h("button", { type: "button", id: "language", lang: other, onclick: () => { setLanguage(other); kept("language", other); draw(); document.getElementById("language").focus(); } }, t("language")),
-        h("button", { type: "button", id: "theme", onclick: () => {
-          const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-          setTheme(next); kept("theme", next);
-        } }, t("theme")))),
-    h("div", { class: "title" }, h("h1", {}, t("title")),
-      said(`${cut(board.name, 80)}: ${t("summary", board)}; ${t("halves", ...halves)}`, "p", { class: "lead" }),
-      exams.length > 1 ? select("exam", exams, String(current), (value) => { current = Number(value); wanted = nothing(); history.replaceState(null, "", "#leaderboard"); draw(); }) : null),
-  ];
-}
-
-const SECTIONS = [
-  ["leaderboard", () => true],
-  ["plots", (board) => board.known],
-  ["effects", (board) => board.effects.length > 0],
-  ["tuning", () => report.tunings.length > 0],
-  ["questions", () => true],
-  ["study", () => true],
-];
-const MAKE = {
-  leaderboard: leaderboardSection, plots: plotsSection, effects: effectsSection,
-  tuning: tuningSection, questions: (board) => questionsSection(board, chosenIn(board)), study: studySection,
-};
-
 function chosenIn(board) {
   const [, id, exam] = HASH.exec(location.hash) ?? [];
-  if (id === undefined || report.boards[Number(exam ?? 0)] !== board) return undefined;
-  prepare(board);
+  if (id === undefined || Number(exam ?? 0) !== board.index) return undefined;
+  browser.prepare(board);
   try {
     return board.byId.get(decodeURIComponent(id));
   } catch {
@@ -76,54 +63,44 @@ function chosenIn(board) {
 }
 
 function draw() {
-  const board = report.boards[current];
-  document.getElementById("head").replaceChildren(...header(board).filter(Boolean));
-  const sections = SECTIONS.map(([name]) => MAKE[name](board)).filter(Boolean);
-  document.getElementById("main").replaceChildren(...sections);
-  document.getElementById("foot").replaceChildren(h("p", { class: "note" }, t("foot", report.version)));
-  setTheme(document.documentElement.dataset.theme);
-}
-
-function redraw(name) {
-  document.getElementById(name).replaceWith(MAKE[name](report.boards[current]));
+  const board = report.boards[current], shown = sections(board);
+  document.getElementById("head").replaceChildren(...header(board, shown.map(([name]) => name)));
+  document.getElementById("main").replaceChildren(...shown.map(([, make]) => make()));
+  document.getElementById("foot").replaceChildren(note(t("foot", report.version)));
+  charts.mount();
 }
 
 function follow() {
   const [, id, exam] = HASH.exec(location.hash) ?? [];
   if (id === undefined) return;
-  const wantedBoard = Number(exam ?? 0);
-  if (wantedBoard !== current && report.boards[wantedBoard]) {
-    current = wantedBoard;
-    wanted = nothing();
+  if (Number(exam ?? 0) !== current && report.boards[Number(exam ?? 0)]) {
+    current = Number(exam ?? 0);
+    browser.reset();
     draw();
   }
-  const board = report.boards[current], chosen = chosenIn(board);
-  const box = document.getElementById("chosen");
-  box.replaceChildren(chosen === undefined ? h("p", { class: "note" }, t("not_found")) : questionCard(board, chosen));
+  const board = report.boards[current], chosen = chosenIn(board), box = document.getElementById("chosen");
+  box.replaceChildren(chosen === undefined ? note(t("not_found")) : browser.card(board, chosen));
   for (const link of document.querySelectorAll(".list a")) {
-    if (chosen !== undefined && link.hash === hashOf(board, board.questions[chosen][0])) link.setAttribute("aria-current", "true");
+    if (chosen !== undefined && link.hash === browser.hash(board, board.questions[chosen][0])) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
   box.focus({ preventScroll: true });
-  const place = box.getBoundingClientRect();
-  if (place.top > innerHeight * 0.6 || place.top < 0) box.scrollIntoView({ block: "start" });
-}
-
-async function unpack() {
-  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  const { top } = box.getBoundingClientRect();
+  if (top > innerHeight * 0.6 || top < 0) box.scrollIntoView({ block: "start" });
 }
 
 async function begin() {
-  setLanguage(kept("language") ?? (navigator.language.startsWith("ko") ? "ko" : "en"));
-  setTheme(kept("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  setLanguage(stored("language") ?? (navigator.language.startsWith("ko") ? "ko" : "en"));
+  document.documentElement.dataset.theme = stored("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   try {
-    report = await unpack();
+    const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (c) => c.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    report = JSON.parse(await new Response(stream).text());
   } catch (error) {
     document.getElementById("main").replaceChildren(h("p", {}, t("unreadable")));
     throw error;
   }
+  report.boards.forEach((board, index) => { board.index = index; });
   addEventListener("hashchange", follow);
   draw();
   follow();
