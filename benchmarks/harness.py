@@ -33,15 +33,13 @@ def subjects(data: Path) -> list[str]:
 def evaluate(model: Any, tasks: Sequence[str], shots: int, data: Path) -> tuple[float, Results]:
     """Seconds, and what the harness makes of every row of the tasks on `model`."""
     import lm_eval
-    from lm_eval.tasks import TaskManager
 
-    from solution.scoring.local_tasks import local_tasks
+    from solution.scoring import BenchmarkTask, load_tasks
 
-    group = local_tasks(dict.fromkeys(tasks, shots), data)
+    names = [BenchmarkTask(task=name, num_fewshot=shots, data=str(data)) for name in tasks]
+    loaded = [one for name in names for one in load_tasks(name, model.tokenizer)]
     began = time.perf_counter()
-    results = lm_eval.simple_evaluate(
-        model=model, tasks=[group], task_manager=TaskManager(), bootstrap_iters=0
-    )
+    results = lm_eval.simple_evaluate(model=model, tasks=loaded, bootstrap_iters=0)
     return time.perf_counter() - began, results
 
 
@@ -74,7 +72,7 @@ def main() -> None:
     import torch
     from lm_eval.models.huggingface import HFLM
 
-    from solution.scoring.harness import ExamQA
+    from solution.scoring.lm_eval_model import ExamQA
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)

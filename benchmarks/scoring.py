@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from solution.exam import Question, load_prompt, read_exam
-from solution.scoring import Encoded, TokenCounts, encode, log_likelihoods, score_model
+from solution.scoring import (
+    BenchmarkTask,
+    Encoded,
+    TokenCounts,
+    encode,
+    load_tasks,
+    log_likelihoods,
+    score_model,
+)
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 Timed = tuple[float, list[float]]
@@ -111,14 +119,12 @@ def compare(
 
 def copa(data: Path, tokenizer: Any, rows: int, shots: int, *, same: bool) -> list[Pair]:
     """KoBEST COPA in the harness's own words; shots drawn for each row, or once for all."""
-    from solution.scoring.local_tasks import read_splits
-
-    splits = read_splits("kobest_copa", data)
-    rng = random.Random(42)
-    fixed = rng.sample(splits["train"], shots)
+    (task,) = load_tasks(BenchmarkTask(task="kobest_copa", data=str(data)), tokenizer)
+    train, rng = list(task.training_docs()), random.Random(42)
+    fixed = rng.sample(train, shots)
     pairs = []
-    for row in splits["test"][:rows]:
-        drawn = fixed if same else rng.sample(splits["train"], shots)
+    for row in list(task.test_docs())[:rows]:
+        drawn = fixed if same else rng.sample(train, shots)
         head = "".join(f"{_asked(r)} {_right(r)}\n\n" for r in drawn) + _asked(row)
         context = tuple(tokenizer(head).input_ids)
         for choice in (row["alternative_1"], row["alternative_2"]):
@@ -136,10 +142,9 @@ def _right(row: dict[str, Any]) -> str:
 
 def endings(data: Path, tokenizer: Any, rows: int) -> list[Pair]:
     """KoBEST HellaSwag without shots: four endings behind each context."""
-    from solution.scoring.local_tasks import read_splits
-
+    (task,) = load_tasks(BenchmarkTask(task="kobest_hellaswag", data=str(data)), tokenizer)
     pairs = []
-    for row in read_splits("kobest_hellaswag", data)["test"][:rows]:
+    for row in list(task.test_docs())[:rows]:
         context = tuple(tokenizer(f"문장: {row['context']}").input_ids)
         for i in range(1, 5):
             pairs.append((context, tuple(tokenizer(" " + row[f"ending_{i}"]).input_ids)))

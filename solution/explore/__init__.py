@@ -1,8 +1,8 @@
-"""From a suite of candidates to a leaderboard: scored one by one, compared honestly."""
+"""From a suite of candidates to a leaderboard with intervals and paired tests."""
 
 from solution.explore.baselines import baselines
 from solution.explore.command import explore
-from solution.explore.key import Key, credits_of, figures
+from solution.explore.metrics import ExamKey, accuracy_per_question, exam_metrics
 from solution.explore.statistics import (
     adjusted_pairwise,
     clustered_error,
@@ -14,14 +14,14 @@ from solution.explore.statistics import (
 )
 
 __all__ = [
-    "Key",
+    "ExamKey",
+    "accuracy_per_question",
     "adjusted_pairwise",
     "baselines",
     "clustered_error",
     "clustered_interval",
-    "credits_of",
+    "exam_metrics",
     "explore",
-    "figures",
     "format_accuracy",
     "holm",
     "macro_f1",

@@ -1,4 +1,4 @@
-"""How sure a score is: intervals that know of shared passages, paired tests, macro-F1."""
+"""Statistics of scores: clustered intervals, paired tests, macro-F1, calibration."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BINS = 10
 
 
 def mean(values: Sequence[float]) -> float:
-    """The average, free of the order of its values."""
+    """Return the mean, whatever the order of the values."""
     return math.fsum(values) / len(values)
 
 
 def clustered_error(credits: Sequence[float], groups: Sequence[Hashable]) -> float:
-    """The standard error of the mean credit where questions of one group hang together.
+    """Return the clustered standard error of the mean credit.
 
     Sums the products of residuals within each group, with the correction C / (C - 1) for C
     groups: Miller 2024, "Adding Error Bars to Evals" (arXiv 2411.00640), as inspect_ai's
@@ -43,11 +43,11 @@ def clustered_error(credits: Sequence[float], groups: Sequence[Hashable]) -> flo
 def clustered_interval(
     credits: Sequence[float], groups: Sequence[Hashable]
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean of credits in 0..1: Student's t on groups - 1, cut at 0, 1.
+    """Return the 95 % interval of the mean of credits in 0..1: Student's t on groups - 1.
 
     Where the groups show no spread at all (say, all is right), t would give an interval of
-    no width; Clopper and Pearson's exact one, counting each group once, stands in for it.
-    One group alone tells nothing: (0, 1).
+    no width: Clopper and Pearson's exact one, counting each group once, replaces it.
+    (0, 1) for a single group.
     """
     from scipy.stats import binomtest, t
 
@@ -62,8 +62,32 @@ def clustered_interval(
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
+def influence_interval(
+    value: float,
+    influence: Sequence[float],
+    right: Sequence[bool],
+    groups: Sequence[Hashable],
+) -> tuple[float, float]:
+    """Return the clustered 95 % interval of a metric from each row's influence on it.
+
+    Accuracy's interval where no row has any.
+    """
+    from scipy.stats import t
+
+    sums: dict[Hashable, float] = defaultdict(float)
+    for amount, group in zip(influence, groups, strict=True):
+        sums[group] += amount
+    count = len(sums)
+    spread = math.fsum(amount**2 for amount in sums.values())
+    if count < 2 or spread < 1e-24:
+        return clustered_interval(right, groups)
+    error = math.sqrt(spread * count / (count - 1))
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return max(0.0, value - reach), min(1.0, value + reach)
+
+
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """The p-value that two candidates are equally good, from whether each question was right.
+    """Return the p-value that two candidates are equally good, from their right answers.
 
     McNemar's test in its exact form: under equality each question that only one of them got
     right is a fair coin (two-sided binomial test). 1.0 where there is no such question.
@@ -78,7 +102,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """The p-values of one family of tests, each raised so that all hold at once (Holm 1979)."""
+    """Return p-values adjusted for multiple tests (Holm 1979)."""
     adjusted = [0.0] * len(values)
     reached = 0.0
     for rank, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -106,16 +130,16 @@ def format_accuracy(value: float, digits: int = 4) -> str:
 
 
 def implied_count(share: float, rows: int) -> int | None:
-    """How many of `rows` a share printed with four digits stands for; None where no number."""
+    """Return the count of `rows` that a share printed with four digits is, or None."""
     count = round(share * rows)
     return count if rows and abs(count / rows - share) < 5.001e-5 else None
 
 
 def two_shares(first: int, second: int, rows: int) -> float:
-    """The p-value that two candidates of which only right counts are known are equally good.
+    """Return the p-value that two candidates are equally good, from counts of right answers.
 
-    Fisher's exact test, `rows` answers each. Who was right where is not known, so the two count
-    as independent: on the same rows that is careful (paired answers mostly agree).
+    Fisher's exact test, `rows` answers each. Which answers were right is not known, so the two
+    count as independent: conservative on the same rows, where answers mostly agree.
     """
     from scipy.stats import fisher_exact
 
@@ -124,9 +148,9 @@ def two_shares(first: int, second: int, rows: int) -> float:
 
 
 def macro_f1(key: Sequence[int], guesses: Sequence[Sequence[int]]) -> float:
-    """The mean of the F1 scores of the answer numbers, by scikit-learn.
+    """Return the mean of the F1 scores of the answer numbers, by scikit-learn.
 
-    A guess that is torn between several choices counts as an equal share of each.
+    A guess of several tied choices counts as an equal share of each.
     """
     from sklearn.metrics import f1_score
 
@@ -144,14 +168,14 @@ def macro_f1(key: Sequence[int], guesses: Sequence[Sequence[int]]) -> float:
 
 
 def most_common(answers: Sequence[int]) -> tuple[int, float]:
-    """The most frequent answer (the smallest of several) and its share of all."""
+    """Return the most frequent answer (the smallest of several) and its share."""
     counts = Counter(answers)
     answer = min(counts, key=lambda value: (-counts[value], value))
     return answer, counts[answer] / len(answers)
 
 
 def calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> float:
-    """How far stated probabilities lie from what comes true: the expected calibration error.
+    """Return the expected calibration error.
 
     The best choices' probabilities fall into ten bins of equal width; the error is the mean
     distance between a bin's confidence and its share of right answers, weighted by its size
@@ -160,12 +184,12 @@ def calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> flo
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for sure, good in zip(confidence, right, strict=True):
         bins[min(int(sure * BINS), BINS - 1)].append((sure, good))
-    apart = (abs(math.fsum(sure - good for sure, good in some)) for some in bins.values())
-    return math.fsum(apart) / len(right)
+    gaps = (abs(math.fsum(sure - good for sure, good in some)) for some in bins.values())
+    return math.fsum(gaps) / len(right)
 
 
 def positions(answers: Sequence[int]) -> str:
-    """How often each choice is the answer, from the first on: '40/35/25'."""
+    """Return how often each choice is the answer: '40/35/25'."""
     counts = Counter(answers)
     return "/".join(str(counts[choice]) for choice in range(1, max(answers) + 1))
 
@@ -173,11 +197,11 @@ def positions(answers: Sequence[int]) -> str:
 def order_effect(
     questions: Sequence[Question], key: Sequence[int], scored: Sequence[ChoiceScores]
 ) -> dict[str, Any]:
-    """How the answers hang on the order of the choices; nothing where one order was asked.
+    """Return how answers depend on the order of the choices; nothing where there was one order.
 
-    `order_changes`: the share of the questions asked in several orders whose answer is not the
-    same choice in all of them. `order_positions` and `order_key_positions`: how often the
-    answer, and the right choice, stood at each place over all these orders ('40/35/25').
+    `order_changes`: share of the questions whose answer is not the same choice in all orders.
+    `order_positions` and `order_key_positions`: how often the answer, and the right choice,
+    was at each position over all orders ('40/35/25').
     """
     picked: list[int] = []
     right: list[int] = []

@@ -10,7 +10,13 @@ from typing import Any
 
 from solution.core import fingerprint
 from solution.exam import Question, near_duplicate_groups
-from solution.explore import Key, adjusted_pairwise, baselines, clustered_interval, figures
+from solution.explore import (
+    ExamKey,
+    adjusted_pairwise,
+    baselines,
+    clustered_interval,
+    exam_metrics,
+)
 from solution.report.model_info import model_info
 from solution.report.runs import Failure, RunResult
 from solution.report.significance import effects, significance_groups
@@ -57,7 +63,9 @@ def _board(runs: Sequence[RunResult], failed: Sequence[Failure]) -> Value:
     if known:
         answers = [q.answer for q in questions if q.answer is not None]
         halves = [usage[q.id] for q in questions]
-        _add_metrics(board, Key(Path(board["name"]), questions, answers, halves, groups), runs)
+        _add_metrics(
+            board, ExamKey(Path(board["name"]), questions, answers, halves, groups), runs
+        )
     return board
 
 
@@ -68,7 +76,7 @@ def _name(runs: Sequence[RunResult]) -> str:
     return Path(str((runs[0].config.get("data") or {}).get("test", "exam"))).name
 
 
-def _add_metrics(board: Value, key: Key, runs: Sequence[RunResult]) -> None:
+def _add_metrics(board: Value, key: ExamKey, runs: Sequence[RunResult]) -> None:
     """Add everything that needs the answers: scores, significance, calibration, effects.
 
     Scores are not rounded: the page formats them once, as the leaderboard does.
@@ -77,7 +85,7 @@ def _add_metrics(board: Value, key: Key, runs: Sequence[RunResult]) -> None:
     pairs = adjusted_pairwise([run.correct for run in runs])
     letters = significance_groups(len(runs), pairs)
     for run, model, group in zip(runs, board["models"], letters, strict=True):
-        model.update(figures(key, [(one.answer,) for one in run.scored]))
+        model.update(exam_metrics(key, [(one.answer,) for one in run.scored]))
         model["group"] = group
         model["by_subject"] = _by_label(run.correct, subjects, key.groups)
         model["by_source"] = _by_label(run.correct, sources, key.groups)
@@ -85,7 +93,7 @@ def _add_metrics(board: Value, key: Key, runs: Sequence[RunResult]) -> None:
     board["pairs"] = [[a, b, p_value] for (a, b), p_value in pairs.items()]
     board["positions"] = _histogram(key.answers)
     board["baselines"] = [
-        {"name": name, **figures(key, guesses)}
+        {"name": name, **exam_metrics(key, guesses)}
         for name, guesses in baselines(key.questions, key.answers).items()
     ]
     board["effects"] = effects(runs, key.groups, subjects)

@@ -1,7 +1,6 @@
 """From questions and a model to the probability of every choice."""
 
 from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
-from solution.scoring.benchmarks import Benchmark, Family, Given, Rule, ask, rows_mark
 from solution.scoring.combine import average_predictions
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
@@ -12,7 +11,6 @@ from solution.scoring.generate import (
     generate,
     majority_vote,
 )
-from solution.scoring.harness_command import run_harness
 from solution.scoring.parse_answer import ParsedAnswer, read_answer
 from solution.scoring.position_bias import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.predictions import read_predictions, read_produced_by, write_predictions
@@ -28,6 +26,14 @@ from solution.scoring.scorer import (
     score_model,
     truncate_left,
 )
+from solution.scoring.tasks import (
+    BenchmarkResult,
+    BenchmarkTask,
+    PromptFamily,
+    evaluate_benchmark,
+    load_tasks,
+    run_harness,
+)
 from solution.scoring.training_provenance import (
     TrainedQuestion,
     as_trained,
@@ -37,29 +43,29 @@ from solution.scoring.training_provenance import (
 )
 
 __all__ = [
-    "Benchmark",
+    "BenchmarkResult",
+    "BenchmarkTask",
     "ChoiceScores",
     "Completion",
     "Debias",
     "Encoded",
-    "Family",
     "GenerationConfig",
     "GenerationRequest",
-    "Given",
     "Orders",
     "ParsedAnswer",
-    "Rule",
+    "PromptFamily",
     "ScoreCache",
     "TokenCounts",
     "TrainedQuestion",
     "as_trained",
-    "ask",
     "average_predictions",
     "check_finite",
     "encode",
     "evaluate",
+    "evaluate_benchmark",
     "generate",
     "keeps_apart",
+    "load_tasks",
     "log_likelihoods",
     "majority_vote",
     "normalise",
@@ -71,7 +77,6 @@ __all__ = [
     "read_answer",
     "read_predictions",
     "read_produced_by",
-    "rows_mark",
     "run_harness",
     "score",
     "score_model",

@@ -67,10 +67,13 @@ def score(
     *,
     batch_tokens: int = 16384,
     on_batch: Callable[[int], None] | None = None,
+    on_scores: Callable[[Mapping[int, ChoiceScores]], None] | None = None,
     counts: TokenCounts | None = None,
     cache: ScoreCache | None = None,
 ) -> list[ChoiceScores]:
     """Return the scores of every question, in order, as `score_model`.
+
+    `on_scores` receives scores by position as soon as they are known.
 
     What `cache` holds is not computed; the rest is stored while the work goes on, a batch at a
     time (at most 16 questions, about 10 seconds of work). Batches depend on all of `encoded`
@@ -78,7 +81,7 @@ def score(
     one (unless memory ran out on the way).
     """
     job = _Job(loaded.model, batch_tokens, on_batch, counts, cache, SAVED_QUESTIONS)
-    return _score(job, encoded)
+    return _score(job, encoded, on_scores)
 
 
 def score_model(
@@ -200,15 +203,24 @@ def attention_path(model: Any) -> str:
         return "prefix tree" if supports_tree_attention(reader) else "single prompts"
 
 
-def _score(job: _Job, encoded: Sequence[Encoded]) -> list[ChoiceScores]:
+def _score(
+    job: _Job,
+    encoded: Sequence[Encoded],
+    on_scores: Callable[[Mapping[int, ChoiceScores]], None] | None = None,
+) -> list[ChoiceScores]:
     rows = [_requests(row, question) for row, question in enumerate(encoded)]
     names = [one.id for one in encoded]
     keys = [(one.prompt_ids, one.label_ids, one.terminator_ids) for one in encoded]
-    results = _results(job, rows, names, keys)
-    return [
-        normalise(name, [value for result in some for value in result.values])
-        for name, some in zip(names, results, strict=True)
-    ]
+
+    def scores(row: int, results: list[Result]) -> ChoiceScores:
+        return normalise(names[row], [value for one in results for value in one.values])
+
+    def on_results(complete: Mapping[int, list[Result]]) -> None:
+        if on_scores:
+            on_scores({row: scores(row, results) for row, results in complete.items()})
+
+    results = _results(job, rows, names, keys, on_results)
+    return [scores(row, some) for row, some in enumerate(results)]
 
 
 def _requests(row: int, question: Encoded) -> list[Request]:
@@ -223,7 +235,11 @@ def _requests(row: int, question: Encoded) -> list[Request]:
 
 
 def _results(
-    job: _Job, rows: Sequence[list[Request]], names: Sequence[str], tokens: Sequence[Any]
+    job: _Job,
+    rows: Sequence[list[Request]],
+    names: Sequence[str],
+    tokens: Sequence[Any],
+    on_results: OnRows | None = None,
 ) -> list[list[Result]]:
     """Return the results of each row's requests; equal rows are computed once with a cache."""
     cache, found = job.cache, dict[int, list[Result]]()
@@ -241,9 +257,13 @@ def _results(
         found.update(complete)
         if job.on_batch:
             job.on_batch(len(complete))
+        if on_results:
+            on_results(complete)
 
     if job.on_batch and (known := len(rows) - len(first) + len(found)):
         job.on_batch(known)
+    if on_results and found:
+        on_results(dict(found))
     unique = [request for i in sorted(first.values()) for request in rows[i]]
     if len(found) < len(first):
         _run(job, unique, on_rows, set(found))

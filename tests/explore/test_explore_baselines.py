@@ -6,7 +6,7 @@ import pytest
 
 from solution.exam import Question
 from solution.explore.baselines import baselines, word_overlap
-from solution.explore.key import Key, figures
+from solution.explore.metrics import ExamKey, exam_metrics
 
 
 def question(id, choices, answer, paragraph="", subject=""):
@@ -17,7 +17,9 @@ def key_of(questions):
     half = len(questions) // 2
     usage = ["Public"] * half + ["Private"] * (len(questions) - half)
     answers = [q.answer for q in questions]
-    return Key(Path("exam.csv"), tuple(questions), answers, usage, list(range(len(questions))))
+    return ExamKey(
+        Path("exam.csv"), tuple(questions), answers, usage, list(range(len(questions)))
+    )
 
 
 def test_word_overlap_finds_the_choice_that_the_passage_names():
@@ -32,14 +34,16 @@ def test_word_overlap_without_a_passage_can_tell_nothing():
 def test_random_earns_one_over_the_number_of_choices_exactly():
     questions = [question("1", "가나다라", 4), question("2", "가나다라마", 1)]
     guesses = baselines(questions, [4, 1])["random (expected)"]
-    assert figures(key_of(questions), guesses)["accuracy"] == pytest.approx((1 / 4 + 1 / 5) / 2)
+    assert exam_metrics(key_of(questions), guesses)["accuracy"] == pytest.approx(
+        (1 / 4 + 1 / 5) / 2
+    )
 
 
 def test_longest_choice_shares_its_credit_among_equals():
     questions = [question("1", ["가", "나나", "다다"], 3), question("2", ["가가", "나"], 1)]
     guesses = baselines(questions, [3, 1])["longest choice"]
     assert guesses == [(2, 3), (1,)]
-    assert figures(key_of(questions), guesses)["accuracy"] == pytest.approx(0.75)
+    assert exam_metrics(key_of(questions), guesses)["accuracy"] == pytest.approx(0.75)
 
 
 def test_always_the_same_names_its_answer_and_where_it_is_from():
@@ -55,7 +59,7 @@ def test_figures_by_half_and_by_subject():
         question("3", "가나다", 3, subject="국어"),
         question("4", "가나다", 1, subject="사회"),
     ]
-    found = figures(key_of(questions), [(1,), (1,), (3,), (1,)])
+    found = exam_metrics(key_of(questions), [(1,), (1,), (3,), (1,)])
     assert found["accuracy"] == 0.75
     assert (found["public"], found["private"]) == (0.5, 1.0)
     assert (found["accuracy_국어"], found["accuracy_사회"]) == (1.0, 0.5)

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from solution.core import open_run
 from solution.exam import load_prompt, write_exam
 from solution.explore import worker
-from solution.explore.job import Job, without_answers
+from solution.explore.job import ExamCell, Job, without_answers
 from solution.models import ModelReference
 
 
@@ -22,12 +21,17 @@ def rows_of(out):
 
 
 def a_job(world, folder):
-    return Job(
-        name="a",
-        place=folder / "a",
-        reference=ModelReference(model=str(world.folder / "a")),
+    cell = ExamCell(
+        name="small",
+        path=folder / "a",
         prompt=load_prompt(str(world.folder / "short.yaml")),
         questions=without_answers(world.questions),
+    )
+    return Job(
+        name="a",
+        path=folder / "a",
+        reference=ModelReference(model=str(world.folder / "a")),
+        cells=(cell,),
         batch_tokens=1000,
     )
 
@@ -46,7 +50,7 @@ def test_sound_candidates_are_scored_though_others_die(first):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("killed", ["want of memory", "quantization: 4bit"]),
+        ("killed", ["killed by the OS, probably out of memory", "quantization: 4bit"]),
         ("crashed", ["SIGSEGV", "doctor", "crashed.failed.log"]),
         ("org/absent", ["nowhere", "no such folder"]),
     ],
@@ -67,15 +71,14 @@ def test_a_failed_candidates_log_is_left_and_no_folder(first):
 @pytest.mark.parametrize(
     ("name", "part"), [("broken", "KeyError: 'no such thing'"), ("hungry", "4bit")]
 )
-def test_an_error_in_the_worker_is_a_reason_and_stands_in_the_log(
+def test_an_error_in_the_worker_is_a_reason_and_logged(
     world, tmp_path, monkeypatch, name, part
 ):
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path))
     model = ModelReference(model=str(world.folder / name), trust_remote_code=True)
-    job = replace(a_job(world, tmp_path), reference=model)
+    job = a_job(world, tmp_path).model_copy(update={"reference": model})
     with job.log.open("w") as stream:
-        score = partial(worker._score_candidate, job)
-        assert part in worker.attempt(score, stream)
+        assert part in worker.attempt(job, stream)
     assert part in job.log.read_text()
 
 
@@ -130,7 +133,7 @@ def test_second_run_scores_nothing_again(copy, world):
     before = {p: p.stat().st_mtime_ns for n in "ab" for p in (copy / n).iterdir()}
     leaderboard = (copy / "leaderboard.csv").read_bytes()
     again = world.run(world.suite("sound", ["a", "b"], batch_tokens=999), copy)
-    assert again.status == 0 and again.stderr.count("used again") == 2
+    assert again.status == 0 and again.stderr.count("reusing its finished run") == 2
     assert before == {p: p.stat().st_mtime_ns for p in before}
     ours = [line for line in leaderboard.splitlines() if line[:2] in (b"a,", b"b,")]
     now = (copy / "leaderboard.csv").read_bytes().splitlines()[1:]
@@ -142,7 +145,7 @@ def test_a_key_changes_the_figures_without_scoring_again(first, copy, world):
     suite = world.suite("keyed", ["a", "b"])
     exam, key = (str(world.folder / name) for name in ("exam.csv", "key.csv"))
     again = world.run(suite, copy, "--exam", exam, "--solution", key)
-    assert again.status == 0 and again.stderr.count("used again") == 2
+    assert again.status == 0 and again.stderr.count("reusing its finished run") == 2
     assert (copy / "a/predictions.parquet").stat().st_mtime_ns == before
     halves = [rows_of(out)["a"]["public"] for out in (first.out, copy)]
     metrics = json.loads((copy / "a/metrics.json").read_text())
@@ -159,10 +162,16 @@ def test_another_exam_is_scored_and_the_first_run_kept(copy, world):
 
 
 def test_inputs_change_with_questions_prompt_and_weights_but_not_with_answers(world, tmp_path):
-    def mark(**changes):
-        changed = replace(a_job(world, tmp_path), **changes)
-        assert Job.from_json(changed.to_json()) == changed
-        return open_run(tmp_path / "a", changed.inputs()).fingerprint
+    job = a_job(world, tmp_path)
+
+    def mark(reference=None, batch_tokens=1000, **changes):
+        cell = job.cells[0].model_copy(update=changes)
+        changed = job.model_copy(
+            update={"cells": (cell,), "reference": reference or job.reference}
+        )
+        assert Job.model_validate_json(changed.model_dump_json()) == changed
+        inputs = changed.model_inputs() | cell.inputs()
+        return open_run(tmp_path / "a", inputs).fingerprint
 
     plain, first = mark(), world.questions[0]
     assert mark(batch_tokens=7, name="other") == plain
@@ -173,14 +182,14 @@ def test_inputs_change_with_questions_prompt_and_weights_but_not_with_answers(wo
     assert mark(questions=without_answers(world.questions[1:])) != plain
     prompt = load_prompt(str(world.folder / "short.yaml"))
     assert mark(prompt=prompt.model_copy(update={"separator": " / "})) != plain
-    assert mark(reference=ModelReference(model=str(world.folder / "b"))) != plain
+    assert mark(ModelReference(model=str(world.folder / "b"))) != plain
     moved = shutil.copytree(world.folder / "a", tmp_path / "moved")
     same_name = ModelReference(model=str(moved))
-    before = mark(reference=same_name)
+    before = mark(same_name)
     weights = bytearray((moved / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (moved / "model.safetensors").write_bytes(weights)
-    assert mark(reference=same_name) != before
+    assert mark(same_name) != before
 
 
 def test_where_nothing_can_be_scored_the_user_is_told(world, tmp_path):

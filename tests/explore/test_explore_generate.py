@@ -10,7 +10,7 @@ import yaml
 from solution.cli import main
 from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import worker
-from solution.explore.job import Job, without_answers
+from solution.explore.job import ExamCell, Job, without_answers
 from solution.models import ModelReference, load
 from solution.scoring import GenerationConfig, encode, read_predictions, score
 
@@ -47,25 +47,36 @@ def concise(embedded, tmp_path_factory):
 
 def a_job(embedded, model, place, generation=HOW, count=COUNT):
     questions = read_exam(embedded / "test.csv").questions[:count]
-    return Job(
-        name="tiny",
-        place=place,
-        reference=ModelReference(model=str(model), dtype="float32"),
+    cell = ExamCell(
+        name="embedded",
+        path=place,
         prompt=load_prompt("embedded"),
         questions=without_answers(questions),
-        batch_tokens=4096,
         generation=generation,
+    )
+    return Job(
+        name="tiny",
+        path=place,
+        reference=ModelReference(model=str(model), dtype="float32"),
+        cells=(cell,),
+        batch_tokens=4096,
     )
 
 
 def attempt(job):
-    job.place.parent.mkdir(parents=True, exist_ok=True)
+    job.path.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a", encoding="utf-8") as stream:
-        return worker.attempt(lambda log: worker._score_candidate(job, log), stream)
+        return worker.attempt(job, stream)
+
+
+def moved(job, path, **changes):
+    """The same job with its run elsewhere."""
+    cell = job.cells[0].model_copy(update={"path": path} | changes)
+    return job.model_copy(update={"path": path, "cells": (cell,)})
 
 
 def lines(job):
-    text = (job.place / "texts.jsonl").read_text(encoding="utf-8")
+    text = (job.path / "texts.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -80,16 +91,16 @@ def written(embedded, concise, tmp_path_factory):
 def test_a_model_that_answers_with_numbers_is_read_and_agrees_with_its_probabilities(
     written, concise, embedded, tmp_path
 ):
-    metrics = json.loads((written.place / "metrics.json").read_text())
+    metrics = json.loads((written.path / "metrics.json").read_text())
     assert metrics["texts"] == 40 and metrics["fallback_rows"] <= 4
     texts = lines(written)
-    assert [one["id"] for one in texts] == [q.id for q in written.questions]
+    assert [one["id"] for one in texts] == [q.id for q in written.cells[0].questions]
     counts = [sum(one["outcome"] == o for one in texts) for o in ("unparsed", "refused")]
     assert counts == [metrics["unparsed"], metrics["refused"]]
     job = a_job(embedded, concise, tmp_path / "out" / "tiny", generation=None)
     assert attempt(job) == ""
     by_words, by_numbers = (
-        [row.answer for row in read_predictions(j.place / "predictions.parquet")]
+        [row.answer for row in read_predictions(j.path / "predictions.parquet")]
         for j in (written, job)
     )
     same = sum(a == b for a, b in zip(by_words, by_numbers, strict=True))
@@ -97,38 +108,34 @@ def test_a_model_that_answers_with_numbers_is_read_and_agrees_with_its_probabili
 
 
 def test_a_run_that_was_broken_off_goes_on_and_gives_the_same(written, tmp_path, monkeypatch):
-    from dataclasses import replace
-
     from solution.explore import generative
 
-    job = replace(written, place=tmp_path / "out" / "tiny")
-    calls, answer = [], generative._answer
+    job = moved(written, tmp_path / "out" / "tiny")
+    calls, generate = [], generative.generate
 
     def breaks(*arguments):
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("stopped")
-        return answer(*arguments)
+        return generate(*arguments)
 
-    monkeypatch.setattr(generative, "_answer", breaks)
+    monkeypatch.setattr(generative, "generate", breaks)
     assert "stopped" in attempt(job)
-    assert not job.place.exists()
+    assert not job.path.exists()
     assert attempt(job) == ""
-    assert len(calls) == 3, "the first part was not written again"
-    texts = [(j.place / "texts.jsonl").read_bytes() for j in (job, written)]
+    assert len(calls) == 4, "the first chunk of three was not generated again"
+    texts = [(j.path / "texts.jsonl").read_bytes() for j in (job, written)]
     assert texts[0] == texts[1]
-    rows = [read_predictions(j.place / "predictions.parquet") for j in (job, written)]
+    rows = [read_predictions(j.path / "predictions.parquet") for j in (job, written)]
     assert rows[0] == rows[1]
 
 
 def test_texts_once_written_are_kept_for_another_exam(written, tmp_path, monkeypatch):
-    from dataclasses import replace
-
-    folder = shutil.copytree(written.place.parent, tmp_path / "out")
-    job = replace(written, place=folder / "other", questions=written.questions[:20])
+    folder = shutil.copytree(written.path.parent, tmp_path / "out")
+    job = moved(written, folder / "other", questions=written.cells[0].questions[:16])
     monkeypatch.setattr("solution.explore.generative.generate", None)
     assert attempt(job) == ""
-    assert [one["text"] for one in lines(job)] == [one["text"] for one in lines(written)[:20]]
+    assert [one["text"] for one in lines(job)] == [one["text"] for one in lines(written)[:16]]
 
 
 def test_rows_without_an_answer_fall_back_on_probability(world, tmp_path):
@@ -158,7 +165,7 @@ def test_orders_of_the_choices_reach_leaderboard_and_metrics(world, tmp_path):
         rows = {row["model"]: row for row in csv.DictReader(stream)}
     assert 0 <= float(rows["a"]["order_changes"]) <= 1
     assert sum(map(int, rows["a"]["order_positions"].split("/"))) == 40
-    assert "Places over all orders: key" in done.stdout and "p (Holm)" in done.stdout
+    assert "Positions over all orders: key" in done.stdout and "p (Holm)" in done.stdout
     assert 0 < float(rows["a"]["p_published"]) <= 1
     assert any(row["p_best_holm"] for row in rows.values())
     metrics = json.loads((tmp_path / "out" / "a" / "metrics.json").read_text())
@@ -189,7 +196,7 @@ def words(**more):
         ({"candidates": [words(generation={"samples": 5})]}, ["set temperature"]),
         (
             {"candidates": [words(scorer="probability", generation={"samples": 1})]},
-            ["no use without scorer: generate"],
+            ["no effect without scorer: generate"],
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from solution.cli import main
 from solution.core import UserError
-from solution.explore.cluster import resources
+from solution.explore.ray_cluster import resources
 from solution.models import ModelReference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,19 +124,19 @@ def test_a_model_too_large_for_every_node_is_refused(world, monkeypatch):
     assert wants["num_cpus"] == 1 and 2**31 < wants["memory"] < 2**32
     dead = {"Alive": False, "Resources": {"CPU": 4.0, "memory": 2.0**40}}
     small = {"Alive": True, "Resources": {"CPU": 4.0, "memory": 2.0**30}}
-    with pytest.raises(UserError, match="no machine of the cluster"):
+    with pytest.raises(UserError, match="no node of the cluster"):
         resources(reference, [small, dead])
 
 
 def test_cards_are_asked_for_by_what_the_weights_need(world, monkeypatch):
-    from solution.explore import cluster
+    from solution.explore import ray_cluster as cluster
 
     node = {"Alive": True, "Resources": {"CPU": 40.0, "GPU": 4.0, "memory": 2.0**38}}
-    monkeypatch.setattr(cluster, "_card_bytes", lambda: 32 * 2**30)
+    monkeypatch.setattr(cluster, "_gpu_bytes", lambda: 32 * 2**30)
     reference = ModelReference(model=str(world.folder / "a"))
     for needed, cards in ((5, 1), (40, 2), (100, 4)):
         monkeypatch.setattr(cluster, "scoring_bytes", lambda *_, n=needed: n * 2**30)
         assert resources(reference, [node])["num_gpus"] == cards
     monkeypatch.setattr(cluster, "scoring_bytes", lambda *_: 200 * 2**30)
-    with pytest.raises(UserError, match="needs 7 cards"):
+    with pytest.raises(UserError, match="needs 7 GPUs"):
         resources(reference, [node])

@@ -39,8 +39,8 @@ def candidate(name="a", **more):
         ({"candidates": "a"}, ["candidates", "list"]),
         ({"candidates": []}, ["candidates"]),
         ({"candidates": [{"name": "a"}]}, ["candidates.0.model", "missing"]),
-        ({"candidates": [candidate(), candidate()]}, ["share one folder"]),
-        ({"candidates": [candidate("x/y"), candidate("X__y")]}, ["share one folder"]),
+        ({"candidates": [candidate(), candidate()]}, ["share one directory"]),
+        ({"candidates": [candidate("x/y"), candidate("X__y")]}, ["share one directory"]),
         ({"candidates": [candidate("../../etc")]}, ["candidates.0.name"]),
         ({"candidates": [candidate("/root")]}, ["candidates.0.name"]),
         ({"candidates": [candidate("a/../b")]}, ["candidates.0.name"]),
@@ -77,7 +77,9 @@ def test_faulty_suites_are_refused_and_nothing_is_written(
 
 def test_the_seed_suite_says_where_to_put_the_contests_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("solution.explore.command.find", lambda path: tmp_path / path)
+    monkeypatch.setattr(
+        "solution.explore.question_sets.resolve_path", lambda path: tmp_path / path
+    )
     with pytest.raises(UserError, match=r"data/test\.csv.*--exam"):
         explore("seed", None, None, None, [])
 

@@ -9,7 +9,7 @@ import yaml
 
 from solution.core import load_config, resolve_path
 from solution.exam import load_prompt, read_exam, write_exam
-from solution.explore import candidates, explore, worker
+from solution.explore import explore, run_candidates, worker
 from solution.finetune.material import read_material
 from solution.finetune.methods import tuned_reference
 from solution.finetune.recipe import RATES, Recipe, read_recipe
@@ -67,11 +67,11 @@ def train(name, changes, folder, monkeypatch):
 def ranked(tuned, prompt, some, folder, monkeypatch):
     """`explore`'s leaderboard of what was tuned, by what it makes of it: a row a name."""
 
-    def here(_module, job):  # a process each would load torch anew
+    def here(job):  # a process each would load torch anew
         with job.log.open("a", encoding="utf-8") as stream:
-            return worker.attempt(lambda log: worker._score_candidate(job, log), stream)
+            return worker.attempt(job, stream)
 
-    monkeypatch.setattr(candidates, "run_worker", here)
+    monkeypatch.setattr(run_candidates, "run_worker", here)
     write_exam(folder / "exam.csv", some)
     model = tuned.model_dump(exclude_none=True) | {"max_length": 512}
     suite = {

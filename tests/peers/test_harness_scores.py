@@ -40,7 +40,7 @@ def qwen(shared_data, tmp_path_factory):
 def both(folder: Path):
     from lm_eval.models.huggingface import HFLM
 
-    from solution.scoring.harness import ExamQA
+    from solution.scoring.lm_eval_model import ExamQA
 
     options = {"pretrained": str(folder), "device": "cpu", "dtype": "float32"}
     return HFLM(**options, batch_size=4), ExamQA(**options)
@@ -49,16 +49,16 @@ def both(folder: Path):
 @pytest.fixture(scope="module")
 def results(qwen, shared_data):
     """What both models make of all tasks: (theirs, ours)."""
-    from lm_eval.tasks import TaskManager
+    from solution.scoring import BenchmarkTask, load_tasks
 
-    from solution.scoring.local_tasks import local_tasks
-
-    manager = TaskManager()
+    names = [
+        BenchmarkTask(task=task, num_fewshot=shots, data=str(shared_data))
+        for task, shots in TASKS.items()
+    ]
     return [
         lm_eval.simple_evaluate(
             model=model,
-            tasks=[local_tasks(TASKS, shared_data)],
-            task_manager=manager,
+            tasks=[one for name in names for one in load_tasks(name, model.tokenizer)],
             limit=6,
             bootstrap_iters=0,
         )

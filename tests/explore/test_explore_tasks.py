@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scoring"))
 from benchmark_files import write_kobest, write_questions
 
 TASKS = [
-    {"task": "kobest_copa", "title": "COPA", "shots": [0, 2], "figure": "macro_f1"},
-    {"task": "kobest_sentineg", "title": "SentiNeg", "shots": [0, 2], "figure": "macro_f1"},
+    {"task": "kobest_copa", "title": "COPA", "shots": [0, 2], "metric": "macro_f1"},
+    {"task": "kobest_sentineg", "title": "SentiNeg", "shots": [0, 2], "metric": "macro_f1"},
 ]
 
 
@@ -32,7 +32,12 @@ def run(*arguments):
 
 
 def write_suite(path, candidates, **changes):
-    value = {"name": "mine", "family": "polyglot", "tasks": TASKS, "candidates": candidates}
+    value = {
+        "name": "mine",
+        "prompt_family": "polyglot",
+        "tasks": TASKS,
+        "candidates": candidates,
+    }
     path.write_text(yaml.safe_dump(value | changes, allow_unicode=True))
     return path
 
@@ -53,7 +58,7 @@ def world(tmp_path_factory, embedded):
     ]
     published = folder / "published.csv"
     published.write_text(
-        "task,shots,family,model,value,source\n"
+        "task,shots,prompt_family,model,value,source\n"
         "kobest_copa,0,polyglot,Other-1b,0.7196,a report\n"
         "kobest_copa,2,polyglot,Other-1b,0.3340,a report\n"
         "kobest_copa,0,harness,Other-1b,0.6,a report\n"
@@ -77,7 +82,6 @@ def test_a_table_a_task_has_models_by_shots_and_published_rows_below(world):
     assert rows[-1].split()[1:] == ["0.7196", "0.3340", "published"]
     assert "failed" in rows[1]
     assert "taken from a report" in text
-    assert "Other-1b, kobest_copa 2-shot: 0.3340 is about what one answer" in text
     assert "Other-1b" not in text[text.index("SentiNeg (macro-F1)") : text.index("±: half")]
 
 
@@ -88,7 +92,7 @@ def test_the_csv_has_a_line_a_cell_with_interval_and_p_value(world):
     for line in measured:
         low, value, high = (float(line[k]) for k in ("ci_low", "value", "ci_high"))
         assert 0 <= low <= value <= high <= 1
-        assert line["rows"] == "9" and line["family"] == "polyglot"
+        assert line["questions"] == "9" and line["prompt_family"] == "polyglot"
         assert float(line["value"]) == float(line["macro_f1"])
     for cell in {(line["task"], line["shots"]) for line in measured}:
         own = [line for line in measured if (line["task"], line["shots"]) == cell]
@@ -100,7 +104,7 @@ def test_the_csv_has_a_line_a_cell_with_interval_and_p_value(world):
     }
 
 
-def test_finished_cells_are_used_again_and_only_changed_data_is_asked_anew(world, tmp_path):
+def test_finished_cells_are_reused_and_changed_data_is_scored(world, tmp_path):
     out = shutil.copytree(world.out, tmp_path / "out")
     again = run("--suite", world.suite, "--data", world.data, "--out", out)
     assert again.out.replace(str(out), "") == world.first.out.replace(str(world.out), "")
@@ -108,11 +112,13 @@ def test_finished_cells_are_used_again_and_only_changed_data_is_asked_anew(world
     data = write_kobest(tmp_path / "data", test=8)
     changed = run("--suite", world.suite, "--data", data, "--out", out, "--set", world.one)
     assert changed.status == 0 and "nothing has changed" not in changed.err
-    rows = {line["rows"] for line in lines_of(out) if line["status"] == "measured"}
+    rows = {line["questions"] for line in lines_of(out) if line["status"] == "measured"}
     assert rows == {"8"}
 
 
-def test_families_and_fast_mode_have_runs_of_their_own_and_no_published_rows_beside(world):
+def test_prompt_families_and_fixed_shots_have_runs_of_their_own_and_no_published_rows_beside(
+    world,
+):
     folders = {path.name for path in (world.out / "tiny-s").iterdir()}
     assert "kobest_copa.polyglot.0shot" in folders
     more = [
@@ -121,11 +127,11 @@ def test_families_and_fast_mode_have_runs_of_their_own_and_no_published_rows_bes
         "--set",
         "tasks=[{task: kobest_copa, shots: [2]}]",
         "--set",
-        "fast=true",
+        "fixed_shots=true",
     ]
     fast = run("--suite", world.suite, "--data", world.data, "--out", world.out / "f", *more)
     assert "the same shots for all rows" in fast.out and "Other-1b" not in fast.out
-    assert (world.out / "f" / "tiny-s" / "kobest_copa.polyglot.2shot.fast").is_dir()
+    assert (world.out / "f" / "tiny-s" / "kobest_copa.polyglot.2shot.fixed").is_dir()
 
 
 def test_question_sets_leave_out_what_is_excluded_and_what_is_not_there(world, tmp_path):
@@ -138,20 +144,29 @@ def test_question_sets_leave_out_what_is_excluded_and_what_is_not_there(world, t
         *("--set", "prompt=embedded", "--set", f"exclude=[{tmp_path / 'ids.txt'}]"),
     )
     assert found.status == 0, found.err
-    assert "click: " in found.err and "its column is left out" in found.err
+    assert "click.csv not found: its column is left out" in found.err
     assert "KMMLU" in found.out and "CLIcK" not in found.out
     assert "kmmlu 0-shot (2 rows)" in found.out
     (line,) = lines_of(tmp_path / "out")
-    assert (line["rows"], line["excluded_rows"]) == ("4", "2")
+    assert (line["questions"], line["excluded_rows"]) == ("4", "2")
 
 
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["--suite", "kobest", "--exam", "x.csv"], "takes --data, not --exam"),
-        (["--suite", "embedded", "--data", "x"], "takes --exam, not --data"),
-        (["--suite", "kobest", "--data", "nowhere"], "not there: nowhere/kobest_copa"),
-        (["--suite", "korean", "--data", "nowhere"], "not there: nowhere/kmmlu/kmmlu.csv"),
+        (
+            ["--suite", "kobest", "--exam", "x.csv"],
+            "is a benchmark suite: use --data instead of --exam",
+        ),
+        (
+            ["--suite", "embedded", "--data", "x"],
+            "is an exam suite: use --exam instead of --data",
+        ),
+        (
+            ["--suite", "kobest", "--data", "nowhere"],
+            "nowhere/kobest/COPA/train.tsv.gz: not found",
+        ),
+        (["--suite", "korean", "--data", "nowhere"], "not found: nowhere/kmmlu/kmmlu.csv"),
     ],
 )
 def test_what_a_suite_cannot_take_is_refused_before_anything_is_written(
