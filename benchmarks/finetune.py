@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from solution.exam import Question, load_prompt, read_exam
 
-ROWS_A_STEP = 8
+ROWS_PER_STEP = 8
 HELD_ROWS = 32
 MAX_LENGTH = 2048
 LORA = {"r": 16, "lora_alpha": 16, "lora_dropout": 0.0}
@@ -147,7 +147,7 @@ def plain_trl(task: Task) -> Any:
     model, dataset = load_plainly(task), task.rows.remove_columns("id")
     return SFTTrainer(
         model=model,
-        args=settings(task, per_device_train_batch_size=ROWS_A_STEP),
+        args=settings(task, per_device_train_batch_size=ROWS_PER_STEP),
         train_dataset=dataset,
         processing_class=task.tokenizer,
     )
@@ -161,7 +161,7 @@ def notebook(task: Task) -> Any:
     args = settings(
         task,
         per_device_train_batch_size=2,
-        gradient_accumulation_steps=ROWS_A_STEP // 2,
+        gradient_accumulation_steps=ROWS_PER_STEP // 2,
         optim="adamw_8bit",
         weight_decay=0.001,
     )
@@ -172,14 +172,14 @@ def notebook(task: Task) -> Any:
 
 def ours(task: Task) -> Any:
     """This project: rows side by side in passes, nothing recomputed where memory allows."""
-    from solution.finetune.stepping import Steps, StepTrainer
+    from solution.finetune.trainer import BatchTrainer, GlobalBatches
 
-    return StepTrainer(
+    return BatchTrainer(
         model=load(task, checkpointing=False),
         args=settings(task, per_device_train_batch_size=1, gradient_checkpointing=False),
         train_dataset=task.rows,
         processing_class=task.tokenizer,
-        steps=Steps(task.rows, ROWS_A_STEP),
+        batches=GlobalBatches(task.rows, ROWS_PER_STEP),
         budget=2 * MAX_LENGTH,
         packing=True,
     )
@@ -235,8 +235,10 @@ def draw(data: Path, count: int) -> tuple[list[Question], list[Question]]:
 
 def encoded_rows(drawn: Sequence[Question], tokenizer: Any) -> Any:
     """The rows of some questions, as the recipe would read them."""
-    from solution.finetune.data import build_rows
+    from solution.exam import Exam
+    from solution.finetune.data import FinetuneData
     from solution.finetune.recipe import Recipe
+    from solution.finetune.tokenize import tokenize_examples
 
     recipe = Recipe.model_validate(
         {
@@ -247,7 +249,8 @@ def encoded_rows(drawn: Sequence[Question], tokenizer: Any) -> Any:
             "train": {"epochs": 1, "batch_size": 1},
         }
     )
-    rows = build_rows(recipe, drawn, load_prompt("contest"), tokenizer, MAX_LENGTH)
+    data = FinetuneData(tuple(drawn), (), Exam(Path(), (), ""), {})
+    rows = tokenize_examples(recipe, data, load_prompt("contest"), tokenizer, MAX_LENGTH)
     return rows.dataset
 
 
@@ -265,7 +268,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(given.tokenizer)
-    drawn, held = draw(given.data, given.steps * ROWS_A_STEP)
+    drawn, held = draw(given.data, given.steps * ROWS_PER_STEP)
     rows = encoded_rows(drawn, tokenizer)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"

@@ -1,7 +1,14 @@
 """Shared utilities: errors, configuration, atomic files, run folders, progress, tables."""
 
 from solution.core.cluster import Mapper, map_here, mapping
-from solution.core.config import Config, deep_merge, load_config, read_yaml, resolve_config
+from solution.core.config import (
+    Config,
+    deep_merge,
+    load_config,
+    read_yaml,
+    resolve_config,
+    validate_config,
+)
 from solution.core.errors import ErrorCollector, UserError
 from solution.core.files import (
     PROJECT,

@@ -64,10 +64,20 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
     data = _read_extended(path)
     for override in overrides:
         _override(data, override)
+    return validate_config(data, model, str(path))
+
+
+def validate_config(data: Mapping[str, Any], model: type[C], name: str) -> C:
+    """Validate keys and values; `name` is the prefix of the message.
+
+    Raises:
+        UserError: Names each wrong key and what was expected.
+
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = ErrorCollector(str(path))
+        problems = ErrorCollector(name)
         for detail in error.errors():
             problems.add(_explain(detail, model))
         problems.raise_if_any("Fix the keys named above (or the --set that changed them).")

@@ -19,10 +19,10 @@ class Progress:
     """Progress of `total` units with rate and time left.
 
     Where stderr is no terminal, it prints a line after 2 s, then every 10 s and at the end;
-    nothing for work that takes less than 2 s.
+    nothing for work that takes less than 2 s. `done` units are done already.
     """
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         from tqdm.std import tqdm
 
         tqdm.monitor_interval = 0  # no monitor thread
@@ -31,6 +31,7 @@ class Progress:
         self._bar = tqdm(
             desc=label,
             total=total,
+            initial=done,
             unit=f" {unit}",
             miniters=1,
             mininterval=INTERVAL if lines else 0.1,
@@ -60,7 +61,7 @@ class Progress:
             self._bar.close()
 
     def _show_start(self) -> None:
-        if not self.done:
+        if self.done == self._bar.initial:
             self._bar.refresh()
 
 

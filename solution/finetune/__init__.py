@@ -1,11 +1,13 @@
-"""From a recipe to an adapter: data, training by Unsloth and TRL, resuming, scoring."""
+"""Fine-tuning: from a recipe to a trained, scored adapter."""
 
+from solution.finetune.distributed import is_main_process
+from solution.finetune.evaluate import before_after_table
 from solution.finetune.export import gguf, merge, push
-from solution.finetune.planning import plan
-from solution.finetune.processes import is_main_process
+from solution.finetune.instruction_data import iter_rows
+from solution.finetune.memory import plan
 from solution.finetune.recipe import Recipe, read_recipe
-from solution.finetune.run import WITHOUT_PASSAGES, finetune
-from solution.finetune.scores import before_after_table
+from solution.finetune.run import finetune
+from solution.finetune.single import WITHOUT_PASSAGES
 from solution.finetune.translation import translate
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "finetune",
     "gguf",
     "is_main_process",
+    "iter_rows",
     "merge",
     "plan",
     "push",

@@ -1,126 +1,167 @@
-"""From questions to training rows: mixing, shuffling, the mask over all but the answer."""
+"""The data of one fine-tuning: read, split, and checked for overlap with the test file."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from solution.core import ErrorCollector, UserError, log, resolve_path
 from solution.exam import (
-    Prompt,
+    Exam,
     Question,
-    shuffle_choices,
+    overlaps,
+    read_answer_key,
+    read_exam,
+    split_validation,
+    with_answers,
 )
-from solution.finetune.instructions import (
-    Instruction,
-    fitting,
+from solution.finetune.instruction_data import (
+    NO_INSTRUCTIONS,
+    InstructionData,
+    load_instructions,
 )
-from solution.finetune.mix import NONE, Wiki, drawn, text_row
-from solution.finetune.packing import NOT_SUPERVISED, Row
-from solution.finetune.recipe import Recipe
-from solution.finetune.rowset import Rows, ordered
-from solution.finetune.tokens import end_token
-from solution.scoring import Encoded, encode
+from solution.finetune.recipe import Data, Kowiki
+from solution.kowiki import leaking, read_passages
+
+MAX_LISTED = 5
+T = TypeVar("T")
 
 
-def build_rows(
-    recipe: Recipe,
-    questions: Sequence[Question],
-    prompt: Prompt,
-    tokenizer: Any,
-    max_length: int,
-    *,
-    wiki: Wiki = NONE,
-    shown: Mapping[str, Question] | None = None,
-    instructions: Sequence[Instruction] = (),
-) -> Rows:
-    """The rows of all epochs in one dataset of `id`, `input_ids`, `labels`, in training order.
+@dataclass(frozen=True)
+class WikiData:
+    """Questions and passages of a wiki, none of them in the test file."""
 
-    Every epoch has its own order of questions and choices, drawn from the seed, so a resumed
-    training reads on exactly where it was. Of questions only the answer and the end token are
-    supervised, of a wiki's text every token.
+    questions: tuple[Question, ...] = ()
+    passages: tuple[str, ...] = ()
+    removed_overlaps: int = 0
+
+
+NO_WIKI = WikiData()
+
+
+@dataclass(frozen=True)
+class FinetuneData:
+    """All questions of one fine-tuning; `test` has answers only if its key is known."""
+
+    train: tuple[Question, ...]
+    validation: tuple[Question, ...]
+    test: Exam
+    usage: dict[str, str]
+    """Public or Private by id of the test question, if the solution has the column."""
+    removed_overlaps: int = 0
+    """Questions of the training file that were also in the test file."""
+    wiki: WikiData = NO_WIKI
+    instructions: InstructionData = NO_INSTRUCTIONS
+    holdout: tuple[Question, ...] = ()
+    """Questions of one fold: scored, never trained on."""
+
+    @property
+    def test_has_answers(self) -> bool:
+        """Whether the test can be scored here."""
+        return all(question.answer is not None for question in self.test.questions)
+
+
+def load_data(config: Data) -> FinetuneData:
+    """Read and check the exams; split off the validation questions by whole passages.
+
+    Raises:
+        UserError: A wrong file, a test id in the training file, or no possible split.
+
     """
-    end, size = end_token(tokenizer), effective_batch(recipe)
-    steps = recipe.train.max_steps
-    wanted = size * steps if steps else None
-    rows: list[Row] = []
-    truncated: set[str] = set()
-    told, dropped = fitting(instructions, tokenizer, end, max_length, NOT_SUPERVISED)
-    for epoch in range(recipe.train.epochs):
-        if wanted and len(rows) >= wanted:
-            break
-        asked, read = mixed(recipe, questions, wiki, epoch)
-        asked = [_with_passages(recipe, q, shown or {}, epoch) for q in asked]
-        if wanted and not read and not told:
-            asked = asked[: wanted - len(rows)]
-        encoded = encode(asked, prompt, tokenizer, max_length)
-        truncated |= {row.id for row in encoded if row.truncated_tokens}
-        both = zip(encoded, asked, strict=True)
-        whole = recipe.train.loss == "all"
-        drawn = [supervised(row, question.answer, end, whole=whole) for row, question in both]
-        if read or told:
-            texts = [text_row(text, tokenizer, end, max_length) for text in read]
-            drawn += [_row(f"wiki/{epoch}/{i}", *pair) for i, pair in enumerate(texts)]
-            drawn += [_row(f"instruction/{i}", *pair) for i, pair in enumerate(told)]
-            random.Random(f"{recipe.data.seed}/{epoch}/mix").shuffle(drawn)
-        rows += drawn
-    return Rows(ordered(rows[:wanted], size), len(truncated), dropped)
+    test = read_exam(resolve_path(config.test))
+    questions, total = list[Question](), 0
+    if config.train is not None:
+        train = read_exam(resolve_path(config.train), answers=True)
+        questions, total = _without_test(train, test), len(train)
+    usage: dict[str, str] = {}
+    if config.solution is not None:
+        key = read_answer_key(resolve_path(config.solution))
+        test, usage = with_answers(test, key), key.usage
+    kept, validation = list(range(len(questions))), list[int]()
+    if config.validation_fraction and questions:
+        kept, validation = split_validation(questions, config.validation_fraction, config.seed)
+    return FinetuneData(
+        train=tuple(questions[i] for i in kept),
+        validation=tuple(questions[i] for i in validation),
+        test=test,
+        usage=usage,
+        removed_overlaps=total - len(questions),
+        wiki=load_wiki(config.kowiki, test),
+        instructions=load_instructions(config.instructions, test, config.seed),
+    )
 
 
-def mixed(
-    recipe: Recipe, questions: Sequence[Question], wiki: Wiki, epoch: int
-) -> tuple[list[Question], list[str]]:
-    """One epoch's questions, of the training file and the wiki, and the wiki's passages."""
-    plan, seed = recipe.data.kowiki, f"{recipe.data.seed}"
-    if plan is None:
-        return draw(recipe, questions, epoch), []
-    count = round(plan.questions_share * len(questions))
-    asked = drawn(wiki.questions, count, epoch, f"{seed}/questions")
-    count = round(plan.passages_share * len(questions))
-    read = drawn(wiki.passages, count, epoch, f"{seed}/passages")
-    return draw(recipe, [*questions, *asked], epoch), read
+def load_wiki(config: Kowiki | None, test: Exam) -> WikiData:
+    """Read the wiki's questions and passages; raise UserError where none are left."""
+    if config is None:
+        return NO_WIKI
+    questions, removed = _wiki_questions(config, test)
+    passages: list[str] = []
+    if config.passages:
+        texts = [passage.text for passage in read_passages(resolve_path(config.passages))]
+        leaks = leaking(texts, test.questions) if texts else []
+        passages = [text for text, leak in zip(texts, leaks, strict=True) if leak is None]
+        removed += len(texts) - len(passages)
+    for key, source, left in (
+        ("questions", config.questions, questions),
+        ("passages", config.passages, passages),
+    ):
+        if source and not left:
+            raise UserError(
+                f"data.kowiki.{key}: {source}: nothing left ({removed} removed because they "
+                "overlap with the test file). Use another source or remove the key."
+            )
+    if removed:
+        log(f"kowiki: removed {removed} questions and passages that overlap with the test file")
+    return WikiData(tuple(questions), tuple(passages), removed)
 
 
-def _with_passages(
-    recipe: Recipe, question: Question, shown: Mapping[str, Question], epoch: int
-) -> Question:
-    """The question with the paragraph that `shown` gives it, for the recipe's share of them."""
-    other, plan = shown.get(question.id), recipe.retrieve
-    if other is None or plan is None:
-        return question
-    drawn_for = random.Random(f"{recipe.data.seed}/{epoch}/{question.id}/passages")
-    if drawn_for.random() >= plan.in_training:
-        return question
-    return replace(question, paragraph=other.paragraph)
+def sample_cycling(pool: Sequence[T], count: int, epoch: int, seed: str) -> list[T]:
+    """Return the next `count` items of an endless sequence of shuffled copies of `pool`."""
+    if not pool:
+        return []
+    sample: list[T] = []
+    offset = epoch * count
+    while len(sample) < count:
+        cycle, start = divmod(offset + len(sample), len(pool))
+        order = list(pool)
+        random.Random(f"{seed}/{cycle}").shuffle(order)
+        sample += order[start : start + count - len(sample)]
+    return sample
 
 
-def draw(recipe: Recipe, questions: Sequence[Question], epoch: int) -> list[Question]:
-    """The questions of one epoch in its own order, with its own order of choices."""
-    order = list(questions)
-    random.Random(f"{recipe.data.seed}/{epoch}").shuffle(order)
-    if not recipe.train.shuffle_choices:
-        return order
-    seeds = (f"{recipe.data.seed}/{epoch}/{question.id}" for question in order)
-    return [shuffle_choices(q, random.Random(s)) for q, s in zip(order, seeds, strict=True)]
+def _wiki_questions(config: Kowiki, test: Exam) -> tuple[list[Question], int]:
+    if not config.questions:
+        return [], 0
+    path = resolve_path(config.questions)
+    if not path.is_file():
+        raise UserError(
+            f"data.kowiki.questions: {config.questions}: no such file. "
+            "Create it with ./run.sh kowiki questions."
+        )
+    exam = read_exam(path, answers=True)
+    leaked = {pair.train for pair in overlaps(exam, test)}
+    questions = [question for question in exam.questions if question.id not in leaked]
+    return questions, len(exam) - len(questions)
 
 
-def supervised(row: Encoded, answer: int | None, end: int, *, whole: bool = False) -> Row:
-    """The row of a question: its id, token ids and labels, which leave out the prompt.
+def _without_test(train: Exam, test: Exam) -> list[Question]:
+    """Return the training questions that are not in the test file, whatever their choice order.
 
-    `whole` supervises the prompt too.
+    A shared id means that the wrong file was given and is an error. The same question under
+    another id occurs in the contest's own files: it is removed.
     """
-    assert answer is not None, f"{row.id}: training questions were read with answers=True"
-    target = [*row.label_ids[answer - 1], end]
-    prompt = list(row.prompt_ids)
-    masked = prompt if whole else [NOT_SUPERVISED] * len(prompt)
-    return _row(row.id, prompt + target, masked + target)
-
-
-def effective_batch(recipe: Recipe) -> int:
-    """Questions a step."""
-    return recipe.train.batch_size * recipe.train.gradient_accumulation
-
-
-def _row(id: str, input_ids: list[int], labels: list[int]) -> Row:
-    return {"id": id, "input_ids": input_ids, "labels": labels}
+    ids = {question.id for question in test.questions}
+    problems = ErrorCollector(f"{train.path} against {test.path}")
+    for question in train.questions:
+        if question.id in ids:
+            problems.add(f"id {question.id}: in both files")
+    problems.raise_if_any("Training on the test file is refused: remove these rows from one.")
+    found = overlaps(train, test)
+    if found:
+        pairs = ", ".join(f"{pair.train} (test {pair.test})" for pair in found[:MAX_LISTED])
+        log(f"{train.path}: removed {len(found)} questions of the test file: {pairs}")
+    removed = {pair.train for pair in found}
+    return [question for question in train.questions if question.id not in removed]

@@ -1,4 +1,4 @@
-"""A finished run in other forms: merged into its base, as GGUF, on the hub (private)."""
+"""Export a finished run: merged into its base model, as GGUF, or to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ from typing import Any
 import yaml
 
 from solution.core import UserError, atomic_directory, atomic_write, log
-from solution.finetune.methods import CONFIG, WEIGHTS
+from solution.finetune.peft_model import CONFIG, WEIGHTS
 from solution.models import ModelReference, hub_reachable, load
 
 CONVERTER = "convert_hf_to_gguf.py"
-TYPES = ("f16", "bf16", "q8_0")  # what the converter writes by itself
+GGUF_TYPES = ("f16", "bf16", "q8_0")
+PUSHED = ["*.safetensors", "*.json", "README.md", "*.jinja"]
 
 
 def merge(run: Path, out: Path, base: str | None = None) -> str:
-    """Write the tuned model with its adapter merged into 16-bit weights, for any program.
+    """Merge the adapter of a run into its base model and write float16 weights.
 
-    `base` names the unquantised model where the run's own is quantised: four bits plus an
-    adapter can't be rounded back to four bits without loss, so it is merged into 16. Raises
-    UserError where that is missing or `out` is taken.
+    `base` is the unquantized model, for runs on a quantized one: 4-bit weights plus an adapter
+    can't be rounded back to 4 bits without loss.
+
+    Raises:
+        UserError: The base is quantized, or `out` exists.
+
     """
     import torch
 
     adapter, recipe = _finished(run)
     if out.exists():
-        raise UserError(f"{out}: stands there already. Give another --out.")
+        raise UserError(f"{out}: exists. Set another --out.")
     reference = _reference(recipe, adapter, base)
-    log(f"{adapter} into {reference.model} …")
+    log(f"Merging {adapter} into {reference.model}")
     loaded = load(reference)
     if getattr(loaded.model.config, "quantization_config", None) is not None:
         raise UserError(
-            f"{reference.model}: its weights are quantised: nothing can be merged into them. "
-            "Name the unquantised model by --base, such as Qwen/Qwen2.5-32B-Instruct."
+            f"{reference.model}: can't merge into quantized weights. Give the unquantized "
+            "model with --base, such as Qwen/Qwen2.5-32B-Instruct."
         )
     model = loaded.model.merge_and_unload() if reference.adapter else loaded.model
     with atomic_directory(out) as folder:
@@ -49,21 +53,21 @@ def merge(run: Path, out: Path, base: str | None = None) -> str:
 
 
 def gguf(model: Path, out: Path, kind: str, llama_cpp: Path | None) -> str:
-    """Convert a merged model to a GGUF file by llama.cpp's own converter.
+    """Convert a merged model to GGUF with llama.cpp's converter.
 
-    Raises UserError where llama.cpp isn't there or refuses the model, with what it said.
+    Raises:
+        UserError: llama.cpp is missing or rejects the model.
+
     """
-    if kind not in TYPES:
-        raise UserError(f"--type {kind}: expected one of {', '.join(TYPES)}.")
+    if kind not in GGUF_TYPES:
+        raise UserError(f"--type {kind}: expected one of {', '.join(GGUF_TYPES)}.")
     if not (model / "config.json").is_file() or (model / CONFIG).exists():
-        raise UserError(f"{model}: no merged model: ./run.sh export merge RUN --out DIR")
-    place = llama_cpp or Path(os.environ.get("LLAMA_CPP", "llama.cpp"))
-    converter = place / CONVERTER
+        raise UserError(f"{model}: not a merged model. Run ./run.sh export merge RUN --out DIR")
+    converter = (llama_cpp or Path(os.environ.get("LLAMA_CPP", "llama.cpp"))) / CONVERTER
     if not converter.is_file():
         raise UserError(
-            f"{converter}: not there. Get llama.cpp (git clone "
-            "https://github.com/ggml-org/llama.cpp), install its requirements and name its "
-            "folder by --llama-cpp."
+            f"{converter}: not found. Clone https://github.com/ggml-org/llama.cpp, install its "
+            "requirements and give its folder with --llama-cpp."
         )
     with atomic_write(out) as partial:
         command = [str(converter), str(model), "--outfile", str(partial), "--outtype", kind]
@@ -71,50 +75,54 @@ def gguf(model: Path, out: Path, kind: str, llama_cpp: Path | None) -> str:
             [sys.executable, *command], capture_output=True, text=True, check=False
         )
         if done.returncode or not partial.is_file():
-            last = (done.stderr.strip() or "no word why").splitlines()[-1]
-            raise UserError(f"{converter} refused {model}: {last}")
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise UserError(f"{converter} rejected {model}: {last}")
     return f"{out}: {kind}"
 
 
 def push(run: Path, name: str, *, public: bool = False) -> str:
-    """Upload a run's adapter and its card to the hub; private unless `public` is asked for.
+    """Upload the adapter and the model card of a run to the Hub, private unless `public`.
 
-    Raises UserError where the hub can't be reached or nobody is logged in.
+    Raises:
+        UserError: The Hub is not reachable, nobody is logged in, or the repository is public
+            and `public` is false.
+
     """
     from huggingface_hub import HfApi, get_token
 
     adapter, _ = _finished(run)
     if not hub_reachable():
-        raise UserError("the hub can't be reached. Connect and run the same command again.")
+        raise UserError("the Hub is not reachable. Connect and run the same command again.")
     if get_token() is None:
-        raise UserError("nobody is logged in to the hub. Run: hf auth login")
+        raise UserError("not logged in to the Hub. Run: hf auth login")
     client = HfApi()
     client.create_repo(name, private=not public, exist_ok=True)
-    client.upload_folder(repo_id=name, folder_path=adapter)
-    return f"{name}: {adapter}, {'public' if public else 'private'}"
+    # An existing repository keeps its visibility, whatever create_repo was asked for.
+    private = bool(client.repo_info(name).private)
+    if not private and not public:
+        raise UserError(
+            f"{name}: the repository exists and is public. Make it private, choose another "
+            "name, or publish the adapter with --public."
+        )
+    client.upload_folder(repo_id=name, folder_path=adapter, allow_patterns=PUSHED)
+    return f"{name}: {adapter}, {'private' if private else 'public'}"
 
 
 def _finished(run: Path) -> tuple[Path, dict[str, Any]]:
-    """A run's adapter folder and the recipe it was made by."""
     adapter, config = run / "adapter", run / "config.yaml"
     if not config.is_file() or not any(adapter.glob("*.safetensors")):
-        raise UserError(f"{run}: no finished fine-tuning. Give a folder of runs/finetune.")
+        raise UserError(f"{run}: not a finished fine-tuning. Give a folder of runs/finetune.")
     recipe = yaml.safe_load(config.read_text(encoding="utf-8"))["recipe"]
     return adapter, dict(recipe)
 
 
 def _reference(recipe: dict[str, Any], adapter: Path, base: str | None) -> ModelReference:
-    plain: dict[str, Any] = {
-        "quantization": "none",
-        "dtype": "float32",
-        "max_length": None,
-    }
-    if not (adapter / WEIGHTS).is_file():  # every weight was tuned: a model of its own
-        return ModelReference(model=str(adapter), **plain)
-    own = ModelReference.model_validate(recipe["model"])
+    changes: dict[str, Any] = {"quantization": "none", "dtype": "float32", "max_length": None}
+    if not (adapter / WEIGHTS).is_file():  # a full model
+        return ModelReference(model=str(adapter), **changes)
     settings = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
-    model = base or settings["base_model_name_or_path"]
-    changes = plain | {"model": model, "adapter": str(adapter)}
+    changes["model"] = base or settings["base_model_name_or_path"]
+    changes["adapter"] = str(adapter)
     if base is not None:
         changes["revision"] = None
-    return own.model_copy(update=changes)
+    return ModelReference.model_validate(recipe["model"]).model_copy(update=changes)

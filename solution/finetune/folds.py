@@ -1,4 +1,4 @@
-"""K adapters, each tuned on all but one fold: every training row answered from outside."""
+"""K adapters, each trained on all but one fold: out-of-fold predictions of every question."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from solution.core import atomic_directory, find_run, log, open_run
+from solution.core import Run, atomic_directory, find_run, log, open_run, write_json
 from solution.exam import Prompt, Question, split_folds, split_validation
-from solution.finetune.material import Material
-from solution.finetune.offline import Answers
-from solution.finetune.processes import is_main_process, wait_until
+from solution.finetune.data import FinetuneData
+from solution.finetune.distributed import is_main_process, wait_until
+from solution.finetune.evaluate import accuracies
+from solution.finetune.peft_model import CONFIG, WEIGHTS
 from solution.finetune.recipe import Recipe
-from solution.finetune.run import HELD, answer, inputs_of, tune
-from solution.finetune.scores import accuracies
+from solution.finetune.single import (
+    HOLDOUT,
+    LOCK,
+    lock_run,
+    run_inputs,
+    score_model_of,
+    train_and_score,
+)
+from solution.finetune.worker_process import run_in_process
 from solution.scoring import (
     ChoiceScores,
     average_predictions,
@@ -27,116 +35,146 @@ from solution.scoring import (
 )
 
 
-def finetune_folds(
-    plan: Recipe, prompt: Prompt, material: Material, place: Path, folds: int
+def train_folds(
+    recipe: Recipe, prompt: Prompt, data: FinetuneData, directory: Path, folds: int
 ) -> Path:
-    """Tune `folds` adapters and return the finished folder of all of them.
+    """Train `folds` adapters and return the finished folder of all of them.
 
-    It holds a whole run a fold (fold-0, ...); oof.parquet: each training row as answered by
-    the one adapter that was not trained on it; predictions.parquet: the test as answered by
-    all, averaged; adapter/: the mean of the adapters, and in metrics.json how
-    far its answers are those of the average. Finished folds are not tuned again.
+    It has a run per fold (fold-0, ...); oof.parquet: each training question as scored by the
+    adapter that was not trained on it; predictions.parquet: the test, averaged over all
+    adapters; adapter/: the mean of the adapters. Finished folds are reused.
     """
-    if plan.retrieve:
-        log("Folds answer without retrieved passages: the recipe's retrieve is left out.")
-        plan = plan.model_copy(update={"retrieve": None})
-    pool = [*material.train, *material.validation]
-    numbers = split_folds(pool, folds, plan.data.seed)
-    first = is_main_process()
-    run = (open_run if first else find_run)(place, inputs_of(plan, prompt) | {"folds": folds})
+    if recipe.retrieve:
+        log("Folds are scored without retrieved passages: ignoring the key retrieve.")
+        recipe = recipe.model_copy(update={"retrieve": None})
+    pool = [*data.train, *data.validation]
+    numbers = split_folds(pool, folds, recipe.data.seed)
+    inputs = run_inputs(recipe, prompt) | {"folds": folds}
+    run = (open_run if is_main_process() else find_run)(directory, inputs)
     if run.finished:
-        log(f"{place}: finished before with the same inputs, used again.")
-        return place
-    for fold in range(folds):
-        part = fold_material(plan, material, pool, [number == fold for number in numbers])
-        log(f"Fold {fold + 1} of {folds}: {len(part.train)} train, {len(part.held)} held.")
-        tune(plan, prompt, part, run.work / f"fold-{fold}", {"fold": [fold, folds]})
-    if not first:
+        log(f"{directory}: reusing the finished run of the same inputs.")
+        return directory
+    if not is_main_process():
+        _train_each(recipe, prompt, data, run, numbers)
         wait_until(lambda: run.finished)
-        return place
-    places = [run.work / f"fold-{fold}" for fold in range(folds)]
-    made_by = {"recipe": plan.name, "model": plan.model.model, "run": run.fingerprint}
-    rows = trained(material.wiki.questions)
-    in_folds = [row._replace(fold=f) for row, f in zip(trained(pool), numbers, strict=True)]
-    by_id = {s.id: s for p in places for s in read_predictions(p / f"{HELD}.parquet")}
-    held = [by_id[question.id] for question in pool]
-    made = made_by | {"trained_on": [*rows, *in_folds]}
-    write_predictions(run.work / "oof.parquet", held, made)
-    tables = [read_predictions(p / "predictions.parquet") for p in places]
-    mixed = average_predictions(tables, [1 / folds] * folds)
-    made = made_by | {"trained_on": [*rows, *trained(pool)]}
-    write_predictions(run.work / "predictions.parquet", mixed, made)
-    adapter = run.work / "adapter"
-    merge_adapters([p / "adapter" for p in places], adapter)
-    write_trained(adapter, [*rows, *trained(pool)])
-    tuned = plan.model.model_copy(update={"adapter": str(adapter)})
-    log("The mean of the folds' adapters:")
-    merged = answer(plan, tuned, prompt, {"test": material.test.questions}).scored["test"]
-    right = sum(s.answer == q.answer for s, q in zip(held, pool, strict=True))
-    run.finalize({"out_of_fold": right / len(pool)} | _metrics(material, places, mixed, merged))
-    return place
+        return directory
+    with lock_run(run):
+        runs = _train_each(recipe, prompt, data, run, numbers)
+        metrics = _combine(recipe, prompt, data, run, numbers=numbers, runs=runs)
+        (run.work / LOCK).unlink()
+        run.finalize(metrics)
+    return directory
 
 
-def fold_material(
-    plan: Recipe, material: Material, pool: Sequence[Question], held: Sequence[bool]
-) -> Material:
-    """What one fold's adapter may see; it chooses its step on questions of the other folds."""
-    rest = [question for question, out in zip(pool, held, strict=True) if not out]
-    kept, checked = list(range(len(rest))), list[int]()
-    if plan.data.validation_fraction:
-        kept, checked = split_validation(rest, plan.data.validation_fraction, plan.data.seed)
+def fold_data(
+    recipe: Recipe, data: FinetuneData, pool: Sequence[Question], holdout: Sequence[bool]
+) -> FinetuneData:
+    """Return the data of one fold; its validation questions come from the other folds."""
+    pairs = list(zip(pool, holdout, strict=True))
+    rest = [question for question, held in pairs if not held]
+    kept, validation = list(range(len(rest))), list[int]()
+    if recipe.data.validation_fraction:
+        fraction = recipe.data.validation_fraction
+        kept, validation = split_validation(rest, fraction, recipe.data.seed)
     return replace(
-        material,
+        data,
         train=tuple(rest[i] for i in kept),
-        validation=tuple(rest[i] for i in checked),
-        held=tuple(question for question, out in zip(pool, held, strict=True) if out),
+        validation=tuple(rest[i] for i in validation),
+        holdout=tuple(question for question, held in pairs if held),
     )
 
 
-def merge_adapters(adapters: Sequence[Path], place: Path) -> None:
-    """Write the exact mean of LoRA adapters of one shape as one of K times the rank.
+def merge_adapters(adapters: Sequence[Path], folder: Path) -> None:
+    """Write the exact mean of K LoRA adapters of one shape as one of K times the rank.
 
-    The mean of the products B·A is one product: the As above one another, the Bs beside one
-    another and divided by K (PEFT's `add_weighted_adapter` calls it "cat").
+    The mean of the products B·A is one product: concatenate the As along the rank, and the Bs
+    divided by K (PEFT's `add_weighted_adapter` calls it "cat").
     """
     import torch
     from safetensors.torch import load_file, save_file
 
-    number = len(adapters)
-    tensors = [load_file(adapter / "adapter_model.safetensors") for adapter in adapters]
+    count = len(adapters)
+    tensors = [load_file(adapter / WEIGHTS) for adapter in adapters]
     merged = {}
     for name in tensors[0]:
         parts = [tensor[name] for tensor in tensors]
-        down = ".lora_A." in name
-        joined = torch.cat(parts, dim=0 if down else 1)
-        merged[name] = joined if down else joined / number
-    config = json.loads((adapters[0] / "adapter_config.json").read_text(encoding="utf-8"))
-    # The scale, alpha/r or alpha/sqrt(r), stays what it was.
-    config["lora_alpha"] *= math.sqrt(number) if config.get("use_rslora") else number
-    config["r"] *= number
-    with atomic_directory(place) as work:
-        save_file(merged, work / "adapter_model.safetensors", {"format": "pt"})
-        text = json.dumps(config, ensure_ascii=False, indent=2)
-        (work / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
+        is_a = ".lora_A." in name
+        joined = torch.cat(parts, dim=0 if is_a else 1)
+        merged[name] = joined if is_a else joined / count
+    config = json.loads((adapters[0] / CONFIG).read_text(encoding="utf-8"))
+    # Keeps the scale, alpha/r or alpha/sqrt(r).
+    config["lora_alpha"] *= math.sqrt(count) if config.get("use_rslora") else count
+    config["r"] *= count
+    with atomic_directory(folder) as work:
+        save_file(merged, work / WEIGHTS, {"format": "pt"})
+        write_json(work / CONFIG, config)
 
 
-def _metrics(
-    material: Material,
-    places: Sequence[Path],
-    mixed: list[ChoiceScores],
+def _train_each(
+    recipe: Recipe,
+    prompt: Prompt,
+    data: FinetuneData,
+    run: Run,
+    numbers: Sequence[int],
+) -> list[Path]:
+    pool = [*data.train, *data.validation]
+    runs, folds = [], max(numbers) + 1
+    for fold in range(folds):
+        part = fold_data(recipe, data, pool, [number == fold for number in numbers])
+        log(f"Fold {fold + 1} of {folds}: {len(part.train)} train, {len(part.holdout)} held.")
+        place = run.work / f"fold-{fold}"
+        runs.append(train_and_score(recipe, prompt, part, place, {"fold": [fold, folds]}))
+    return runs
+
+
+def _combine(
+    recipe: Recipe,
+    prompt: Prompt,
+    data: FinetuneData,
+    run: Run,
+    *,
+    numbers: Sequence[int],
+    runs: Sequence[Path],
+) -> dict[str, Any]:
+    """Write predictions and the mean adapter, score it, and return the metrics."""
+    pool = [*data.train, *data.validation]
+    produced_by = {"recipe": recipe.name, "model": recipe.model.model, "run": run.fingerprint}
+    wiki, rows = trained(data.wiki.questions), trained(pool)
+    in_folds = [row._replace(fold=fold) for row, fold in zip(rows, numbers, strict=True)]
+    by_id = {s.id: s for one in runs for s in read_predictions(one / f"{HOLDOUT}.parquet")}
+    held = [by_id[question.id] for question in pool]
+    oof = produced_by | {"trained_on": [*wiki, *in_folds]}
+    write_predictions(run.work / "oof.parquet", held, oof)
+    tables = [read_predictions(one / "predictions.parquet") for one in runs]
+    mean = average_predictions(tables, [1 / len(runs)] * len(runs))
+    everything = produced_by | {"trained_on": [*wiki, *rows]}
+    write_predictions(run.work / "predictions.parquet", mean, everything)
+    adapter = run.work / "adapter"
+    adapters = [one / "adapter" for one in runs]
+    killed = "merging the adapters was killed, probably out of memory."
+    run_in_process(merge_adapters, adapters, adapter, killed=killed)
+    write_trained(adapter, [*wiki, *rows])
+    log("The mean of the folds' adapters:")
+    reference = recipe.model.model_copy(update={"adapter": str(adapter)})
+    exams = {"test": data.test.questions}
+    merged = score_model_of(recipe, reference, prompt, exams).scored["test"]
+    correct = sum(s.answer == q.answer for s, q in zip(held, pool, strict=True))
+    return {"out_of_fold": correct / len(pool)} | _fold_metrics(data, runs, mean, merged)
+
+
+def _fold_metrics(
+    data: FinetuneData,
+    runs: Sequence[Path],
+    mean: list[ChoiceScores],
     merged: list[ChoiceScores],
 ) -> dict[str, Any]:
-    """Accuracy in every fold, of the average and of the merged adapter."""
-    own = [json.loads((p / "metrics.json").read_text(encoding="utf-8")) for p in places]
-    alone = replace(material, validation=())
-
-    def test(scored: list[ChoiceScores]) -> dict[str, Any]:
-        return accuracies(Answers({"test": scored}, {}, 0, ""), alone)
-
-    same = sum(a.answer == b.answer for a, b in zip(mixed, merged, strict=True))
+    metrics = [json.loads((run / "metrics.json").read_text(encoding="utf-8")) for run in runs]
+    test_only = replace(data, validation=())
+    same = sum(a.answer == b.answer for a, b in zip(mean, merged, strict=True)) / len(mean)
     return {
-        "before": {**own[0]["before"], "validation": None},
-        "after": test(mixed),
-        "folds": [one["after"] for one in own],
-        "merged_adapter": test(merged) | {"same_answer_as_average": same / len(mixed)},
+        "before": {**metrics[0]["before"], "validation": None},
+        "after": accuracies({"test": mean}, test_only),
+        "folds": [one["after"] for one in metrics],
+        "merged_adapter": accuracies({"test": merged}, test_only)
+        | {"same_answer_as_average": same},
     }

@@ -1,4 +1,4 @@
-"""Rows of one step as a few forward passes: side by side without padding, or padded."""
+"""Micro-batches of one step: concatenated rows without padding, or padded rows."""
 
 from __future__ import annotations
 
@@ -8,70 +8,75 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-NOT_SUPERVISED = -100
-# One row of the training data: its `id`, `input_ids` and `labels`.
+IGNORE_INDEX = -100
+# A training row: `id`, `input_ids` and `labels`.
 Row = dict[str, Any]
 
 
-def fill(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Put rows into passes of at most `budget` tokens, few and full; a longer row stands alone.
+def pack_best_fit(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Pack rows into few micro-batches of at most `budget` tokens, by best-fit decreasing.
 
-    Best fit, longest first: the packing of Krell et al. 2021 (arXiv 2107.02027), without its
-    histogram, because a step has few rows. Gives the rows' places, in order within a pass.
+    As Krell et al. 2021 (arXiv 2107.02027). A longer row gets a micro-batch of its own. Returns
+    the indices of each micro-batch, sorted.
     """
-    passes: list[list[int]] = []
-    left: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        fitting = [(room, i) for i, room in enumerate(left) if room >= lengths[place]]
+    packs: list[list[int]] = []
+    free: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        fitting = [(room, i) for i, room in enumerate(free) if room >= lengths[index]]
         if fitting:
             _, chosen = min(fitting)
         else:
-            chosen = len(passes)
-            passes.append([])
-            left.append(budget)
-        passes[chosen].append(place)
-        left[chosen] -= lengths[place]
-    return [sorted(one) for one in passes]
+            chosen = len(packs)
+            packs.append([])
+            free.append(budget)
+        packs[chosen].append(index)
+        free[chosen] -= lengths[index]
+    return [sorted(pack) for pack in packs]
 
 
-def by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Put rows of like length into passes whose padded rectangle holds at most `budget`."""
-    passes: list[list[int]] = []
-    for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if passes and lengths[passes[-1][0]] * (len(passes[-1]) + 1) <= budget:
-            passes[-1].append(place)
+def group_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group rows of similar length into padded micro-batches of at most `budget` tokens."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= budget:
+            groups[-1].append(index)
         else:
-            passes.append([place])
-    return [sorted(one) for one in passes]
+            groups.append([index])
+    return [sorted(group) for group in groups]
 
 
-def share(lengths: Sequence[int], rank: int, processes: int) -> list[int]:
-    """The places of the rows that one process computes: about as many tokens as the others."""
-    loads = [0] * processes
-    mine = []
-    for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        least = loads.index(min(loads))
-        loads[least] += lengths[place]
-        if least == rank:
-            mine.append(place)
-    return sorted(mine)
+def split_across_ranks(lengths: Sequence[int], world_size: int) -> list[list[int]]:
+    """Split rows into `world_size` shares of about the same number of tokens."""
+    loads = [0] * world_size
+    shares: list[list[int]] = [[] for _ in range(world_size)]
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        rank = loads.index(min(loads))
+        loads[rank] += lengths[index]
+        shares[rank].append(index)
+    return [sorted(share) for share in shares]
 
 
 def supervised_tokens(row: Row) -> int:
-    """How many tokens of a row are learnt; the first has none before it to be learnt from."""
-    return sum(label != NOT_SUPERVISED for label in row["labels"][1:])
+    """Count the labels of a row; the first token has no logits before it."""
+    return sum(label != IGNORE_INDEX for label in row["labels"][1:])
+
+
+def mask_all_labels(row: Row) -> Row:
+    """Return the row without any label."""
+    return row | {"labels": [IGNORE_INDEX] * len(row["labels"])}
 
 
 def packed(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """Rows side by side: `input_ids`, `labels` and `position_ids`, each (1, tokens).
+    """Concatenate rows: `input_ids`, `labels` and `position_ids`, each (1, tokens).
 
-    Positions begin anew in each row, and no row's first token is learnt from the row before.
+    Positions restart in each row; the first label of a row is masked, because the logits before
+    it belong to another row.
     """
     import torch
 
     ids = [token for row in rows for token in row["input_ids"]]
-    labels = [label for row in rows for label in [NOT_SUPERVISED, *row["labels"][1:]]]
-    positions = [place for row in rows for place in range(len(row["input_ids"]))]
+    labels = [label for row in rows for label in [IGNORE_INDEX, *row["labels"][1:]]]
+    positions = [position for row in rows for position in range(len(row["input_ids"]))]
     return {
         "input_ids": torch.tensor([ids]),
         "labels": torch.tensor([labels]),
@@ -80,17 +85,17 @@ def packed(rows: Sequence[Row]) -> dict[str, Tensor]:
 
 
 def padded(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
-    """Rows one below the other, padded on the right: each (rows, longest), with their mask."""
+    """Pad rows on the right: `input_ids`, `labels`, `attention_mask`, each (rows, longest)."""
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
 
-    def whole(name: str, filler: int) -> Tensor:
-        return torch.tensor([[*r[name], *[filler] * (longest - len(r[name]))] for r in rows])
+    def fill(key: str, value: int) -> Tensor:
+        return torch.tensor([[*r[key], *[value] * (longest - len(r[key]))] for r in rows])
 
     lengths = torch.tensor([[len(row["input_ids"])] for row in rows])
     return {
-        "input_ids": whole("input_ids", pad),
-        "labels": whole("labels", NOT_SUPERVISED),
+        "input_ids": fill("input_ids", pad),
+        "labels": fill("labels", IGNORE_INDEX),
         "attention_mask": (torch.arange(longest)[None] < lengths).long(),
     }

@@ -1,4 +1,4 @@
-"""The recipe: one YAML file that says what is tuned, on which questions, and how."""
+"""The recipe: one YAML file with the model, the data and the method of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from solution.core import Config, UserError, load_config, resolve_config, resolve_path
-from solution.finetune.processes import is_main_process, wait_until
+from solution.finetune.distributed import is_main_process, wait_until
+from solution.finetune.worker_process import run_in_process
 from solution.kowiki import RetrievalConfig
 from solution.models import ModelReference, make_tiny
 
@@ -20,33 +21,43 @@ LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 
 
 class Kowiki(Config):
-    """What is mixed in from a wiki, in rows for each question of the training file."""
+    """Training rows from a wiki, per question of the training file."""
 
+    RENAMED: ClassVar = {
+        "questions_share": "questions_per_train_question",
+        "passages_share": "passages_per_train_question",
+    }
     questions: str | None = None
-    """An exam CSV, as `kowiki questions` writes it."""
+    """An exam CSV written by `kowiki questions`."""
     passages: str | None = None
-    """A folder of `kowiki build`, read as plain text with the loss on every token."""
-    questions_share: float = Field(default=0.5, gt=0)
-    passages_share: float = Field(default=0.5, gt=0)
+    """A folder of `kowiki build`: plain text with the loss on every token."""
+    questions_per_train_question: float = Field(default=0.5, gt=0)
+    passages_per_train_question: float = Field(default=0.5, gt=0)
 
 
 class Instructions(Config):
-    """One instruction set, in the layout it is published in; see docs/recipes.md."""
+    """One instruction set: a file, a folder of files or a dataset of the Hub."""
 
     source: str = Field(min_length=1)
-    """A file (.json, .jsonl, .parquet, .txt; gzip too), a folder of such files, or a hub id."""
+    """.json, .jsonl or .parquet (also .gz), a folder of them, or a Hub id."""
+    revision: str | None = None
+    """Revision of a Hub id, such as refs/convert/parquet."""
+    columns: dict[Literal["instruction", "input", "answer", "rationale", "task"], str] = Field(
+        default_factory=dict
+    )
+    """Column of each part, where it has none of the usual names (docs/recipes.md)."""
     template: str = "alpaca"
-    """How a row is put to the model: a short name of solution/templates, or FILE.yaml."""
+    """Prompt template: a short name of solution/templates, or FILE.yaml."""
     per_task: int | None = Field(default=None, ge=1)
-    """At most so many rows of each task, drawn by the seed; smaller tasks are kept whole."""
+    """Maximum rows per task, sampled by the seed."""
     limit: int | None = Field(default=None, ge=1)
-    """At most so many rows in all, drawn by the seed."""
+    """Maximum rows in total, sampled by the seed."""
     rationale: Literal["first", "last", "none"] = "first"
-    """Where a row's reasoning stands, if it has one: before the answer, after it, nowhere."""
+    """Position of the rationale: before the answer, after it, or left out."""
 
 
 class Data(Config):
-    """Exam files, and how many training questions are held out to choose the step."""
+    """Exam files and the validation split."""
 
     train: str | None = None
     """None trains on the instructions alone."""
@@ -56,105 +67,108 @@ class Data(Config):
     validation_fraction: float = Field(default=0.1, ge=0, le=0.5)
     """0 trains on every question and keeps the last step instead of the best one."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-    """Decides the split, the order of questions and choices, the adapter's first weights."""
+    """Seed of the split, the orders of questions and choices, and the initial weights."""
     kowiki: Kowiki | None = None
 
 
 class Retrieval(RetrievalConfig):
-    """Show a wiki's passages in training and in answering."""
+    """Show a wiki's passages in training and in scoring."""
 
-    in_training: float = Field(default=1.0, ge=0, le=1)
-    """Share of the admitted training questions that show theirs, drawn anew in every epoch.
+    RENAMED: ClassVar = {"in_training": "train_fraction"}
+    train_fraction: float = Field(default=1.0, ge=0, le=1)
+    """Share of the training questions with passages that show them, resampled every epoch.
 
-    With 0.5 the embedded study lost 9 points in Korean language: what can't be read then can
-    only be learnt by heart, and that disturbs the reading."""
+    0.5 cost the embedded study 9 points in Korean language: questions whose passage is hidden
+    can only be memorised, which hurts reading comprehension."""
 
 
 class Lora(Config):
-    """The adapter: low-rank matrices beside the named linear modules."""
+    """A LoRA adapter; the keys are PEFT's."""
 
+    RENAMED: ClassVar = {
+        "rslora": "use_rslora",
+        "dora": "use_dora",
+        "init": "nothing: PiSSA and LoftQ are no longer supported, remove the key",
+    }
     r: int = Field(default=16, ge=1)
     alpha: float = Field(default=16, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    rslora: bool = False
-    """Scale by alpha/sqrt(r) instead of alpha/r, so that a larger r does not learn slower."""
-    dora: bool = False
-    """Learn the length of each weight vector apart from its direction (arXiv 2402.09353)."""
-    init: Literal["default", "pissa", "loftq"] = "default"
-    """The first weights: random, the weights' principal part (PiSSA, arXiv 2404.02948), or what
-    the quantisation to four bits lost (LoftQ, arXiv 2310.08659)."""
+    use_rslora: bool = False
+    """Scale by alpha/sqrt(r) instead of alpha/r."""
+    use_dora: bool = False
+    """Train magnitude and direction of the weights separately (arXiv 2402.09353)."""
     target_modules: tuple[str, ...] = Field(default=LINEAR_MODULES, min_length=1)
 
 
 class Ia3(Config):
-    """The adapter of IA3 (arXiv 2205.05638): one learnt factor for each output of a module."""
+    """An IA3 adapter (arXiv 2205.05638): one learned factor per output of a module."""
 
     target_modules: tuple[str, ...] = Field(
         default=("k_proj", "v_proj", "down_proj"), min_length=1
     )
     feedforward_modules: tuple[str, ...] = ("down_proj",)
-    """Of the target modules those whose inputs are scaled instead of their outputs."""
+    """Target modules whose inputs are scaled instead of their outputs."""
 
     @field_validator("feedforward_modules")
     @classmethod
     def _are_targets(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
-        strange = set(names) - set(info.data.get("target_modules", names))
-        if strange:
-            raise ValueError(f"{', '.join(sorted(strange))}: not among target_modules")
+        unknown = set(names) - set(info.data.get("target_modules", names))
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: not among target_modules")
         return names
 
 
 class Train(Config):
-    """The course of the training; a step is one update of the weights."""
+    """Training arguments; a step is one optimizer update."""
 
+    RENAMED: ClassVar = {
+        "gradient_accumulation": "gradient_accumulation_steps",
+        "schedule": "lr_scheduler_type",
+        "optimizer": "optim",
+        "evaluate_every": "eval_steps",
+        "save_every": "save_steps",
+        "evaluation_batch_tokens": "eval_batch_tokens",
+        "loss": "train_on_prompt (false for answer, true for all)",
+    }
     epochs: int = Field(default=2, ge=1)
     max_steps: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=8, ge=1)
-    gradient_accumulation: int = Field(default=1, ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
     max_seq_length: int | Literal["auto"] | None = None
-    """Tokens of a training row at most: `auto` is what the memory plan says fits, None is
-    model.max_length."""
+    """Maximum tokens of a training row. `auto`: what fits memory; None: model.max_length."""
     learning_rate: float = Field(default=2e-4, gt=0)
-    """Where a recipe doesn't say: what suits its method, see RATES."""
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    """The default depends on the method, see LEARNING_RATES."""
+    lr_scheduler_type: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
-    optimizer: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = "adamw_torch"
-    evaluate_every: int = Field(default=50, ge=1)
-    """Steps between two scorings of the validation questions (one more at the end)."""
-    save_every: int = Field(default=50, ge=1)
-    """Steps between two checkpoints: what a kill may cost."""
+    optim: Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"] = "adamw_torch"
+    eval_steps: int = Field(default=50, ge=1)
+    """Steps between two evaluations on the validation questions (one more at the end)."""
+    save_steps: int = Field(default=50, ge=1)
+    """Steps between two checkpoints."""
+    save_total_limit: int = Field(default=2, ge=1)
+    """Checkpoints kept."""
     patience: int = Field(default=3, ge=1)
-    """Stop after this many scorings in a row without a better validation accuracy."""
+    """Stop after this many evaluations without a better validation accuracy."""
     shuffle_choices: bool = True
     gradient_checkpointing: Literal["unsloth"] | bool = False
-    loss: Literal["answer", "all"] = "answer"
-    """On the answer and its end alone, or on every token of the question too."""
+    train_on_prompt: bool = False
+    """Compute the loss on the question too, not only on the answer and the end token."""
     packing: bool = True
-    """Rows of a step side by side in passes of at most batch_size times max_length tokens, each
-    seeing only itself; else padded to the longest of a pass."""
-    evaluation_batch_tokens: int = Field(default=16384, ge=1)
+    """Concatenate the rows of a step in micro-batches of at most batch_size * max_seq_length
+    tokens, each row attending only to itself; otherwise pad them."""
+    eval_batch_tokens: int = Field(default=16384, ge=1)
 
 
-# Learning rates where a recipe names none; the lowest that applies is taken. LoRA: QLoRA's
-# (arXiv 2305.14314) and Unsloth's. rsLoRA multiplies the update by sqrt(r), DoRA trains lengths
-# beside directions, LoftQ starts from weights that are not zero: their papers and PEFT's
-# comparison take half. PiSSA starts at the principal weights, full tuning moves all of them:
-# 2e-5 in the PiSSA paper for both. IA3 trains one factor a feature, so a step must be large:
-# 3e-3 in its paper; in PEFT's comparison 1e-4, 1e-3 and 5e-3 gave .311, .398 and .455.
-RATES = {
-    "lora": 2e-4,
-    "rslora": 1e-4,
-    "dora": 1e-4,
-    "loftq": 1e-4,
-    "pissa": 2e-5,
-    "ia3": 3e-3,
-    "full": 2e-5,
-}
+# Default learning rates. LoRA: QLoRA (arXiv 2305.14314) and Unsloth. rsLoRA multiplies updates
+# by sqrt(r) and DoRA trains magnitudes too: their papers take half. Full fine-tuning moves all
+# weights: 2e-5. IA3 trains one factor per feature, so it needs a large learning rate: 3e-3 in
+# its paper; in PEFT's comparison 1e-4, 1e-3 and 5e-3 scored .311, .398 and .455.
+LEARNING_RATES = {"lora": 2e-4, "use_rslora": 1e-4, "use_dora": 1e-4, "ia3": 3e-3, "full": 2e-5}
 
 
 class Stage(Config):
-    """One link of a chain: what it changes of the recipe's own keys."""
+    """One of several consecutive trainings: its changes to the recipe."""
 
     name: str = Field(pattern=r"^[\w][\w.-]*$")
     data: dict[str, Any] = Field(default_factory=dict)
@@ -165,12 +179,13 @@ class Stage(Config):
 class Recipe(Config):
     """One fine-tuning, from data to adapter."""
 
+    RENAMED: ClassVar = {"start": "adapter_init"}
     name: str = Field(pattern=r"^[\w][\w.-]*$")
-    """Also the name of the run's folder."""
+    """Also the name of the run folder."""
     description: str = ""
     model: ModelReference
     tiny: Literal["qwen2", "llama", "gpt_neox", "gemma2"] | None = None
-    """Instead of the model: one of this architecture with a few thousand random weights."""
+    """Replace the model by a tiny one of this architecture with random weights."""
     prompt: str = "contest"
     data: Data
     retrieve: Retrieval | None = None
@@ -178,89 +193,68 @@ class Recipe(Config):
     lora: Lora = Lora()
     ia3: Ia3 = Ia3()
     train: Train = Train()
-    start: str | None = None
-    """The folder of an adapter of the same method and shape that the training goes on from."""
+    adapter_init: str | None = None
+    """Folder of an adapter of the same method and shape: the initial weights."""
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
-    """Where the trainer sends every step's figures too; no part of what decides the result."""
+    """Tracker of every step's metrics; no part of the run's identity."""
     stages: tuple[Stage, ...] = ()
-    """Trainings one after the other, each from the adapter of the one before."""
+    """Consecutive trainings, each initialised from the adapter of the previous one."""
+
+    @property
+    def initial_model(self) -> ModelReference:
+        """The model before training, with the adapter of `adapter_init`."""
+        return self.model.model_copy(update={"adapter": self.adapter_init})
+
+    @property
+    def rows_per_step(self) -> int:
+        """Training rows of one optimizer step, over all processes."""
+        return self.train.batch_size * self.train.gradient_accumulation_steps
 
     @model_validator(mode="before")
     @classmethod
-    def _suitable_learning_rate(cls, keys: Any) -> Any:
-        """Put in the method's own learning rate where the recipe names none."""
+    def _default_learning_rate(cls, keys: Any) -> Any:
         if not isinstance(keys, dict):
             return keys
         train, lora = keys.get("train", {}), keys.get("lora", {})
         if not isinstance(train, dict) or not isinstance(lora, dict):
             return keys
         method = keys.get("method", "lora")
-        kinds = [method] if method in RATES else ["lora"]
+        kinds = [method] if method in LEARNING_RATES else ["lora"]
         if method == "lora":
-            kinds += [kind for kind in ("rslora", "dora") if lora.get(kind) is True]
-            kinds += [kind for kind in ("loftq", "pissa") if lora.get("init") == kind]
-        rate = min(RATES[kind] for kind in kinds)
+            kinds += [kind for kind in ("use_rslora", "use_dora") if lora.get(kind) is True]
+        rate = min(LEARNING_RATES[kind] for kind in kinds)
         return {**keys, "train": {"learning_rate": rate, **train}}
 
     @model_validator(mode="after")
-    def _can_go_on(self) -> Recipe:
-        chained = self.start is not None or len(self.stages) > 1
-        if chained and (self.method == "full" or self.lora.init == "pissa"):
-            raise ValueError("start and stages: go on from LoRA or IA3 adapters only")
+    def _is_consistent(self) -> Recipe:
+        if self.method == "full" and (self.adapter_init is not None or len(self.stages) > 1):
+            raise ValueError("adapter_init and stages need method lora or ia3")
         if len({stage.name for stage in self.stages}) < len(self.stages):
-            raise ValueError("stages: give each a name of its own")
-        return self
-
-    @property
-    def begins_as(self) -> ModelReference:
-        """The model that the training begins with, the adapter it goes on from included."""
-        return self.model.model_copy(update={"adapter": self.start})
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Recipe:
-        quantised = self.model.quantization != "none"
+            raise ValueError("stages: the names must differ")
         if self.data.train is None and not self.data.instructions:
-            raise ValueError(
-                "data: give train, instructions or both: there is nothing to learn"
-            )
-        if self.method == "full" and quantised:
-            raise ValueError(
-                "method full: quantised weights can't be trained; take lora or ia3"
-            )
-        if self.method == "lora" and self.lora.init == "pissa" and quantised:
-            raise ValueError(
-                "lora.init pissa: needs model.quantization none (loftq needs 4bit)"
-            )
-        if self.method == "lora" and self.lora.init == "loftq":
-            if self.model.quantization != "4bit":
-                raise ValueError("lora.init loftq: corrects what model.quantization 4bit loses")
-            if self.lora.dora:
-                raise ValueError("lora.init loftq: not together with lora.dora")
+            raise ValueError("data: no training data; give train, instructions or both")
+        if self.method == "full" and self.model.quantization != "none":
+            raise ValueError("method full can't train quantized weights; use lora or ia3")
+        if self.model.adapter is not None:
+            raise ValueError("model.adapter: remove the key adapter (or use adapter_init)")
         return self
-
-    @field_validator("model")
-    @classmethod
-    def _starts_from_a_base_model(cls, model: ModelReference) -> ModelReference:
-        if model.adapter is not None:
-            raise ValueError(
-                "a recipe makes an adapter for a base model; remove the key adapter"
-            )
-        return model
 
 
 def read_recipe(
     name: str, train: Path | None, test: Path | None, overrides: Sequence[str]
 ) -> Recipe:
-    """The recipe of this short name or file, with the user's exam files and overrides in place.
+    """Read a recipe by short name or file, with the user's exam files and overrides.
 
-    Another test file makes the recipe's own solution void unless an override names one.
-    Raises UserError naming the file and the key, or a data file that is not there.
+    Another test file unsets the recipe's `data.solution`, unless an override gives one.
+
+    Raises:
+        UserError: A wrong key or value, a missing exam file or tracker.
+
     """
     changes = [f"data.train={json.dumps(str(train))}"] if train else []
     if test:
         changes += [f"data.test={json.dumps(str(test))}", "data.solution=null"]
     recipe = load_config(resolve_config("recipes", name), Recipe, [*changes, *overrides])
-    recipe = with_tiny_model(recipe)
     if recipe.report_to != "none" and find_spec(recipe.report_to) is None:
         raise UserError(
             f"report_to: {recipe.report_to} is not installed. Install it into the environment "
@@ -273,13 +267,18 @@ def read_recipe(
     return recipe
 
 
-def with_tiny_model(recipe: Recipe) -> Recipe:
-    """The recipe with the folder of its tiny model, made now, where it asks for one."""
+def create_tiny_model(recipe: Recipe) -> Recipe:
+    """Create the tiny model of a recipe with the key `tiny` and return the recipe that uses it.
+
+    The model is written to runs/tiny-models by rank 0, unless it exists.
+    """
     if recipe.tiny is None:
         return recipe
     folder = Path("runs") / "tiny-models" / recipe.tiny
-    if is_main_process():
-        make_tiny(recipe.tiny, folder)
-    wait_until((folder / "config.json").is_file)
+    exists = (folder / "config.json").is_file
+    if is_main_process() and not exists():
+        killed = f"creating {folder} was killed, probably out of memory."
+        run_in_process(make_tiny, recipe.tiny, folder, killed=killed)
+    wait_until(exists)
     model = recipe.model.model_copy(update={"model": str(folder), "revision": None})
     return recipe.model_copy(update={"model": model})

@@ -1,4 +1,4 @@
-"""The training itself: Unsloth's model, TRL's SFTTrainer, our rows and our validation score."""
+"""The training of one adapter: Unsloth's model, TRL's trainer, our rows and our scorer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
@@ -16,208 +18,150 @@ from solution.core import UserError, atomic_directory, atomic_write, log, write_
 from solution.exam import Prompt, Question
 from solution.finetune.checkpoints import (
     CHECKPOINTS,
-    FACTS,
-    Course,
-    newest_complete,
-    read_course,
+    TRAINING_FACTS,
+    TrainingState,
+    latest_valid_checkpoint,
+    read_state,
 )
-from solution.finetune.data import build_rows, effective_batch
-from solution.finetune.datacard import lengths
-from solution.finetune.material import Material
-from solution.finetune.methods import attach, finish, load_model
-from solution.finetune.packing import NOT_SUPERVISED
-from solution.finetune.picture import training_picture
-from solution.finetune.processes import first_process_first, is_main_process
-from solution.finetune.quiet import quiet
+from solution.finetune.data import FinetuneData
+from solution.finetune.distributed import is_main_process, main_process_first
+from solution.finetune.log_redirect import redirect_output
+from solution.finetune.packing import IGNORE_INDEX
+from solution.finetune.peft_model import add_adapter, export_adapter, load_base_model
+from solution.finetune.plot import plot_training
 from solution.finetune.recipe import Recipe
-from solution.finetune.rowset import Rows, kept_rows
-from solution.finetune.stopping import command_to_go_on, stopping
-from solution.finetune.tokens import end_token, set_pad_token
+from solution.finetune.tokenize import (
+    TokenizedDataset,
+    end_token,
+    load_or_build,
+    set_pad_token,
+    tokenize_examples,
+)
+from solution.finetune.worker_process import stop_requests
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_model
 
-VALIDATED = "validation_accuracy"
+
+def train_in_process(work: Path, store_prefix: int, options: dict[str, Any]) -> None:
+    """Call `train_adapter` in a process of its own, whose environment it may change."""
+    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
+    compiled = work / CHECKPOINTS / "compiled"
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(compiled.resolve()))
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(work / "tensorboard"))
+    if "TORCHELASTIC_RESTART_COUNT" in os.environ:
+        # Prefix of the keys in the launcher's store, which several trainings of a run share.
+        os.environ["TORCHELASTIC_RESTART_COUNT"] = str(store_prefix)
+    train_adapter(work, **options)
 
 
 def train_adapter(
-    recipe: Recipe,
-    material: Material,
-    prompt: Prompt,
     work: Path,
+    recipe: Recipe,
+    data: FinetuneData,
+    prompt: Prompt,
     *,
     max_length: int,
     dtype: str,
-    shown: Mapping[str, Question] | None = None,
+    with_passages: Mapping[str, Question] | None = None,
 ) -> None:
-    """Tune the recipe's model and leave `work/adapter`, whole or not at all.
+    """Train and write `work/adapter`, complete or not at all.
 
-    Goes on from the newest whole checkpoint in `work`. Of several processes each takes its
-    share of every step, and the first leaves the adapter. What the libraries print goes to
-    `work/log.txt`; progress goes to stderr. Raises UserError where it cannot learn or runs out
-    of memory.
+    Resumes from the newest complete checkpoint in `work`. The output of libraries goes to
+    `work/log.txt`, progress to stderr. Exits with status 0 after SIGTERM, with a checkpoint.
+
+    Raises:
+        UserError: Training is impossible, diverges or runs out of memory.
+
     """
-    place = work / CHECKPOINTS
-    with (
-        stopping() as asked_to_stop,
-        quiet(work / "log.txt" if is_main_process() else Path(os.devnull)) as screen,
-        library_environment(place / "compiled", work / "tensorboard"),
-    ):
-        import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes before them)
+    folder = work / CHECKPOINTS
+    log_file = work / "log.txt" if is_main_process() else Path(os.devnull)
+    with stop_requests() as stop_requested, redirect_output(log_file) as screen:
+        import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes first)
 
-        from solution.finetune.callbacks import Watch
+        from solution.finetune.callback import TrainingCallback
         from solution.finetune.trainer import make_trainer
 
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
         build = partial(
-            build_rows,
+            tokenize_examples,
             recipe,
-            material.train,
+            data,
             prompt,
             tokenizer,
             max_length,
-            wiki=material.wiki,
-            shown=shown or {},
-            instructions=material.instructions.rows,
+            with_passages=with_passages,
         )
-        held = encode(material.validation, prompt, tokenizer, max_length)
-        with first_process_first(), redirect_stderr(screen):
-            rows = kept_rows(place, build)
-            checkpoint = newest_complete(place)
-            say_if_plain(tokenizer, recipe)
-        course = read_course(checkpoint) if checkpoint else Course()
-        if not course.over:  # else killed between its last step and the adapter's place
-            with enough_memory():
-                model = load_model(recipe, max_length, dtype)
-                model = attach(recipe, model, max_length, place)
-                answers = [question.answer for question in material.validation]
-                score = (
-                    partial(validation_score, model, held, answers, recipe) if held else None
+        with main_process_first(), redirect_stderr(screen):
+            rows = load_or_build(folder, build)
+            checkpoint = latest_valid_checkpoint(folder)
+            _note_missing_template(tokenizer, recipe)
+        state = read_state(checkpoint) if checkpoint else TrainingState()
+        if not state.finished:  # otherwise killed after the last step
+            with explain_out_of_memory():
+                model = add_adapter(
+                    recipe, load_base_model(recipe, max_length, dtype), max_length
                 )
-                watch = Watch(
-                    recipe.train, place, course, score, screen, asked_to_stop=asked_to_stop
+                evaluate = None
+                if data.validation:
+                    encoded = encode(data.validation, prompt, tokenizer, max_length)
+                    evaluate = partial(validate, model, encoded, data.validation, recipe)
+                callback = TrainingCallback(
+                    recipe.train,
+                    folder,
+                    state,
+                    evaluate,
+                    screen=screen,
+                    stop_requested=stop_requested,
                 )
                 trainer = make_trainer(
                     recipe,
                     model,
                     tokenizer,
-                    rows,
-                    watch=watch,
+                    rows.dataset,
+                    callback=callback,
                     dtype=dtype,
                     budget=recipe.train.batch_size * max_length,
                 )
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            course = watch.course
-    if not course.over:
-        log(f"Stopped as asked, with a checkpoint. To go on: {command_to_go_on()}")
+            state = callback.state
+    if not state.finished:
+        command = shlex.join(["./run.sh", *sys.argv[1:]])
+        log(f"Stopped on request; checkpoint saved. Resume with: {command}")
         raise SystemExit(0)
     if is_main_process():
-        keep_best(recipe, rows, work)
+        write_adapter(recipe, rows, work)
 
 
-def say_if_plain(tokenizer: Any, recipe: Recipe) -> None:
-    """Say that a model without a chat template is asked in plain text."""
-    if not getattr(tokenizer, "chat_template", None):
-        log(
-            f"{recipe.model.model} has no chat template: the prompt {recipe.prompt} is put as "
-            "plain text. An instruction-tuned model has one, and mostly answers better."
-        )
-
-
-def validation_score(
-    model: Any, held: Sequence[Encoded], answers: Sequence[int | None], recipe: Recipe
+def validate(
+    model: Any, encoded: Sequence[Encoded], questions: Sequence[Question], recipe: Recipe
 ) -> tuple[float, float]:
-    """Accuracy and mean negative log-probability of the right choice, by the offline scorer."""
-    scored = score_model(model, held, recipe.train.evaluation_batch_tokens)
-    right = [one.answer == answer for one, answer in zip(scored, answers, strict=True)]
-    losses = [
-        -one.log_likelihood[(answer or 1) - 1]
-        for one, answer in zip(scored, answers, strict=True)
-    ]
-    return sum(right) / len(right), sum(losses) / len(losses)
+    """Return accuracy and mean negative log-probability of the correct choice."""
+    scored = score_model(model, encoded, recipe.train.eval_batch_tokens)
+    pairs = list(zip(scored, questions, strict=True))
+    correct = sum(one.answer == question.answer for one, question in pairs)
+    losses = [-one.log_likelihood[(question.answer or 1) - 1] for one, question in pairs]
+    return correct / len(pairs), sum(losses) / len(pairs)
 
 
-def keep_best(recipe: Recipe, rows: Rows, work: Path) -> None:
-    """Write `work/adapter`: that of the best step, or of the last where none was scored."""
-    last = newest_complete(work / CHECKPOINTS)
+def write_adapter(recipe: Recipe, rows: TokenizedDataset, work: Path) -> None:
+    """Write the adapter of the best step (the last one without validation) and the figures."""
+    last = latest_valid_checkpoint(work / CHECKPOINTS)
     assert last is not None, "a training ends with a checkpoint"
-    course = read_course(last)
-    best = last.with_name(f"adapter-{course.best.step}") if course.best else last
+    state = read_state(last)
+    best = last.with_name(f"adapter-{state.best.step}") if state.best else last
+    trainer_state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
     with atomic_directory(work / "adapter") as folder:
-        finish(recipe, best, last, folder)
-        write_json(folder / FACTS, facts(recipe, rows, course, last))
-    write_steps(work, recipe.name, last)
-
-
-def facts(recipe: Recipe, rows: Rows, course: Course, last: Path) -> dict[str, Any]:
-    """How the training went: counts, cost and both histories."""
-    from safetensors import safe_open
-
-    state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
-    steps = state["global_step"]
-    seen = min(steps * effective_batch(recipe), len(rows.dataset))
-    labels = rows.dataset.select(range(seen))["labels"]
-    keys = ("step", "loss", "learning_rate")
-    shapes = list[list[int]]()
-    for path in last.glob("*model*.safetensors"):
-        with safe_open(path, framework="numpy") as weights:
-            shapes += [weights.get_slice(n).get_shape() for n in weights.keys()]  # noqa: SIM118
-    return {
-        "trainable_parameters": sum(math.prod(shape) for shape in shapes),
-        "steps": steps,
-        "steps_planned": state["max_steps"],
-        "best_step": course.best.step if course.best else steps,
-        "training_seconds": round(course.seconds, 1),
-        "training_minutes": round(course.seconds / 60, 2),
-        "peak_memory_gib": round(course.peak_memory / 2**30, 3),
-        "questions_read": seen,
-        "supervised_tokens": sum(token != NOT_SUPERVISED for row in labels for token in row),
-        "truncated_rows": rows.truncated,
-        "dropped": {f"{source}: {why}": n for (source, why), n in rows.dropped.items()},
-        "lengths": lengths(rows.dataset["input_ids"]),
-        "skipped_steps": course.skipped_steps,
-        "validation": [found.model_dump() for found in course.validation],
-        "loss": [{key: e[key] for key in keys} for e in state["log_history"] if "loss" in e],
-    }
-
-
-def write_steps(work: Path, name: str, last: Path) -> None:
-    """Write steps.csv, one line a step with all its figures, and training.svg."""
-    state = json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))
-    entries = [entry for entry in state["log_history"] if "loss" in entry]
-    columns = list(dict.fromkeys(key for entry in entries for key in entry))
-    columns.remove("step")
-    table = work / "steps.csv"
-    with atomic_write(table) as part, part.open("w", encoding="utf-8", newline="") as out:
-        lines = csv.DictWriter(out, ["step", *columns])
-        lines.writeheader()
-        lines.writerows(entries)
-    loss = [(entry["step"], entry["loss"]) for entry in entries]
-    accuracy = [(e["step"], e[VALIDATED]) for e in entries if VALIDATED in e]
-    with atomic_write(work / "training.svg") as part:
-        part.write_text(training_picture(name, loss, accuracy), encoding="utf-8")
+        export_adapter(recipe, best, last, folder)
+        facts = _training_facts(recipe, rows, state, trainer_state)
+        facts["trainable_parameters"] = _count_parameters(last)
+        write_json(folder / TRAINING_FACTS, facts)
+    _write_steps(work, recipe.name, trainer_state["log_history"])
 
 
 @contextmanager
-def library_environment(generated: Path, board: Path) -> Iterator[None]:
-    """No statistics are sent, code and TensorBoard's files go where told, and all is undone.
-
-    Unsloth sets variables of other libraries on import, which are not for the scorer's process.
-    """
-    before = dict(os.environ)
-    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(generated.resolve()))
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(board))
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def enough_memory() -> Iterator[None]:
-    """Turn want of memory into a message that says what to change."""
+def explain_out_of_memory() -> Iterator[None]:
+    """Turn an out-of-memory error into a UserError that names the keys to change."""
     import torch
 
     try:
@@ -225,6 +169,84 @@ def enough_memory() -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UserError(
             "Out of memory while training. Halve train.batch_size and double "
-            "train.gradient_accumulation (the same step), set "
+            "train.gradient_accumulation_steps (the same step), set "
             "train.gradient_checkpointing=unsloth, or lower model.max_length."
         ) from error
+
+
+def _note_missing_template(tokenizer: Any, recipe: Recipe) -> None:
+    if not getattr(tokenizer, "chat_template", None):
+        log(
+            f"{recipe.model.model} has no chat template: the prompt {recipe.prompt} is used as "
+            "plain text. An instruction-tuned model has one and mostly scores higher."
+        )
+
+
+def _training_facts(
+    recipe: Recipe, rows: TokenizedDataset, state: TrainingState, trainer_state: dict[str, Any]
+) -> dict[str, Any]:
+    steps = trainer_state["global_step"]
+    seen = min(steps * recipe.rows_per_step, len(rows.dataset))
+    labels = rows.dataset.select(range(seen))["labels"]
+    keys = ("step", "loss", "learning_rate")
+    history = [entry for entry in trainer_state["log_history"] if "loss" in entry]
+    return {
+        "steps": steps,
+        "steps_planned": trainer_state["max_steps"],
+        "best_step": state.best.step if state.best else steps,
+        "training_seconds": round(state.seconds, 1),
+        "training_minutes": round(state.seconds / 60, 2),
+        "peak_memory_gib": round(state.peak_memory_gib, 3),
+        "questions_read": seen,
+        "supervised_tokens": sum(token != IGNORE_INDEX for row in labels for token in row),
+        "truncated_rows": rows.truncated,
+        "dropped": {f"{source}: {reason}": n for (source, reason), n in rows.dropped.items()},
+        "lengths": length_statistics([len(row) for row in rows.dataset["input_ids"]]),
+        "skipped_steps": state.skipped_steps,
+        "validation": [evaluation.model_dump() for evaluation in state.validation],
+        "loss": [{key: entry[key] for key in keys} for entry in history],
+    }
+
+
+def length_statistics(lengths: Sequence[int]) -> dict[str, float]:
+    """Return minimum, median, mean, 95th percentile and maximum; empty without rows."""
+    ordered = sorted(lengths)
+    if not ordered:
+        return {}
+    return {
+        "shortest": ordered[0],
+        "median": ordered[len(ordered) // 2],
+        "mean": round(sum(ordered) / len(ordered), 1),
+        "p95": ordered[int(0.95 * (len(ordered) - 1))],
+        "longest": ordered[-1],
+    }
+
+
+def _count_parameters(checkpoint: Path) -> int:
+    from safetensors import safe_open
+
+    count = 0
+    for path in checkpoint.glob("*model*.safetensors"):
+        with safe_open(path, framework="numpy") as weights:
+            names = list(weights.keys())
+            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+    return count
+
+
+def _write_steps(work: Path, name: str, history: list[dict[str, Any]]) -> None:
+    """Write steps.csv with the metrics of every step, and training.svg."""
+    entries = [entry for entry in history if "loss" in entry]
+    columns = list(dict.fromkeys(key for entry in entries for key in entry))
+    columns = ["step", *(key for key in columns if key != "step")]
+    with (
+        atomic_write(work / "steps.csv") as part,
+        part.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(entries)
+    loss = [(entry["step"], entry["loss"]) for entry in entries]
+    key = "validation_accuracy"
+    accuracy = [(entry["step"], entry[key]) for entry in entries if key in entry]
+    with atomic_write(work / "training.svg") as part:
+        plot_training(part, name, loss, accuracy)

@@ -24,7 +24,7 @@ from solution.core import (
     sha256_file,
     write_jsonl,
 )
-from solution.finetune.instruction_files import raw_rows
+from solution.finetune.instruction_data import iter_rows
 from solution.finetune.protect import Lost, check_kept, has_words, hidden, restored
 from solution.finetune.translators import DEEPL, Translator, translator
 from solution.models import ModelReference, weights_fingerprint
@@ -150,9 +150,11 @@ def _pieces(texts: list[str], by: Translator) -> list[str]:
 
 def _ranked(source: str, seed: int) -> Iterator[tuple[int, Row]]:
     seen: set[bytes] = set()
-    for place, keys in raw_rows(source):
+    for number, keys in enumerate(iter_rows(source), start=1):
         if not set(TEXTS) <= keys.keys():
-            raise UserError(f"{place}: needs the keys {', '.join(TEXTS)} of CoT-Collection.")
+            raise UserError(
+                f"{source} row {number}: needs the keys {', '.join(TEXTS)} of CoT-Collection."
+            )
         texts = {key: str(keys[key] or "").strip() for key in TEXTS}
         whole = "\0".join(texts.values()).encode()
         mark = hashlib.sha256(whole).digest()[:16]

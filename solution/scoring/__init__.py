@@ -1,6 +1,5 @@
 """From questions and a model to the probability of every choice."""
 
-from solution.scoring.apart import keeps_apart, packed_arguments, side_by_side
 from solution.scoring.combine import average_predictions
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
@@ -11,6 +10,7 @@ from solution.scoring.generate import (
     generate,
     majority_vote,
 )
+from solution.scoring.lm_head import causal_of
 from solution.scoring.parse_answer import ParsedAnswer, read_answer
 from solution.scoring.position_bias import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.predictions import read_predictions, read_produced_by, write_predictions
@@ -41,8 +41,11 @@ from solution.scoring.training_provenance import (
     trained_rows,
     write_trained,
 )
+from solution.scoring.tree_attention import use_tree_attention
+from solution.scoring.tree_batch import AttentionBlock, TreeBatch
 
 __all__ = [
+    "AttentionBlock",
     "BenchmarkResult",
     "BenchmarkTask",
     "ChoiceScores",
@@ -57,21 +60,21 @@ __all__ = [
     "ScoreCache",
     "TokenCounts",
     "TrainedQuestion",
+    "TreeBatch",
     "as_trained",
     "average_predictions",
+    "causal_of",
     "check_finite",
     "encode",
     "evaluate",
     "evaluate_benchmark",
     "generate",
-    "keeps_apart",
     "load_tasks",
     "log_likelihoods",
     "majority_vote",
     "normalise",
     "open_score_cache",
     "orders_fault",
-    "packed_arguments",
     "peak_memory_gib",
     "plan_orders",
     "read_answer",
@@ -80,11 +83,11 @@ __all__ = [
     "run_harness",
     "score",
     "score_model",
-    "side_by_side",
     "token_metrics",
     "trained",
     "trained_rows",
     "truncate_left",
+    "use_tree_attention",
     "write_predictions",
     "write_trained",
 ]

@@ -82,7 +82,7 @@ def _test(recipe: str, overrides: Sequence[str]) -> Sequence[Question]:
 
 def _changes(arm: str, kowiki: Mapping[str, str], passages: Path) -> list[str]:
     shown = 1 if "questions" in kowiki else 0
-    plan = {"passages": str(passages), "in_training": shown}
+    plan = {"passages": str(passages), "train_fraction": shown}
     changes = [f"retrieve={json.dumps(plan)}", f"name=ablation-{arm}"]
     return [*changes, f"data.kowiki={json.dumps(dict(kowiki))}"] if kowiki else changes
 

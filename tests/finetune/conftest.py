@@ -38,14 +38,14 @@ RECIPE = {
         "validation_fraction": 0.2,
     },
     # Dropout draws random numbers, so a resumed training has to restore the generator's state.
-    "lora": {"r": 8, "alpha": 16, "dropout": 0.1, "rslora": True},
+    "lora": {"r": 8, "alpha": 16, "dropout": 0.1, "use_rslora": True},
     "train": {
         "epochs": 4,
         "batch_size": 4,
-        "gradient_accumulation": 2,
+        "gradient_accumulation_steps": 2,
         "learning_rate": 0.02,
-        "evaluate_every": 4,
-        "save_every": 3,
+        "eval_steps": 4,
+        "save_steps": 3,
         "patience": 100,
         "shuffle_choices": False,
     },

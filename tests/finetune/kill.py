@@ -29,7 +29,7 @@ def main() -> int:
     rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as place:
         whole = World(Path(place) / "whole")
-        slow = ("--set", "train.epochs=40", "--set", "train.save_every=1")
+        slow = ("--set", "train.epochs=40", "--set", "train.save_steps=1")
         process = whole.start(*slow)
         process.communicate()
         seconds = whole.metrics()["training"]["training_seconds"]

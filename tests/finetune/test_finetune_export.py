@@ -1,4 +1,6 @@
-"""A run merged into its base answers as before; what can't be exported is said."""
+"""Export: a merged run scores as before; errors; private and public repositories."""
+
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,7 +14,7 @@ from solution.scoring import evaluate
 
 @pytest.fixture
 def run(tmp_path):
-    """A finished run with a LoRA adapter that changes what the model says."""
+    """A finished run with a LoRA adapter that changes the scores."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -48,22 +50,22 @@ def test_the_merged_model_answers_as_base_and_adapter_do(run, tmp_path, embedded
         assert ours == pytest.approx(theirs, abs=0.02)  # float16 weights
         assert ours != pytest.approx(before, abs=0.02)
     assert (merged / "README.md").read_text() == "card"
-    with pytest.raises(UserError, match="stands there already"):
+    with pytest.raises(UserError, match="exists"):
         merge(run, merged)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no finished fine-tuning"):
+    with pytest.raises(UserError, match="not a finished fine-tuning"):
         merge(tmp_path, tmp_path / "out")
 
 
-def test_gguf_says_what_is_missing_and_what_the_converter_said(run, tmp_path):
+def test_gguf_reports_what_is_missing_and_the_converters_message(run, tmp_path):
     model, out = tmp_path / "base", tmp_path / "m.gguf"
     with pytest.raises(UserError, match="expected one of f16"):
         gguf(model, out, "q3", None)
     with pytest.raises(UserError, match="export merge"):
         gguf(run / "adapter", out, "f16", None)
-    with pytest.raises(UserError, match="Get llama"):
+    with pytest.raises(UserError, match="Clone"):
         gguf(model, out, "f16", tmp_path)
     (tmp_path / "convert_hf_to_gguf.py").write_text("raise SystemExit('unknown architecture')")
     with pytest.raises(UserError, match="unknown architecture"):
@@ -71,31 +73,52 @@ def test_gguf_says_what_is_missing_and_what_the_converter_said(run, tmp_path):
     assert not out.exists()
 
 
-def test_nothing_is_pushed_where_the_hub_is_not_reached(run, monkeypatch):
+def test_nothing_is_pushed_without_a_connection(run, monkeypatch):
     from solution.finetune import export
 
     monkeypatch.setattr(export, "hub_reachable", lambda: False)
-    with pytest.raises(UserError, match="can't be reached"):
+    with pytest.raises(UserError, match="not reachable"):
         push(run, "someone/adapter")
 
 
-def test_what_is_pushed_is_private_unless_asked_otherwise(run, monkeypatch):
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub with one public repository, `someone/public`; yields the calls it received."""
     import huggingface_hub
 
     from solution.finetune import export
 
-    told = []
+    calls = []
 
     class Client:
         def create_repo(self, name, **options):
-            told.append((name, options))
+            calls.append((name, options))
+
+        def repo_info(self, name):
+            return SimpleNamespace(private=name != "someone/public" and calls[0][1]["private"])
 
         def upload_folder(self, **options):
-            told.append(options)
+            calls.append(options)
 
     monkeypatch.setattr(export, "hub_reachable", lambda: True)
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: "t")
     monkeypatch.setattr(huggingface_hub, "HfApi", Client)
+    return calls
+
+
+def test_the_adapter_is_pushed_to_a_private_repository(run, hub):
     assert push(run, "someone/adapter").endswith("private")
-    assert told[0] == ("someone/adapter", {"private": True, "exist_ok": True})
-    assert told[1]["folder_path"] == run / "adapter"
+    assert hub[0] == ("someone/adapter", {"private": True, "exist_ok": True})
+    assert hub[1]["folder_path"] == run / "adapter"
+    assert "*.safetensors" in hub[1]["allow_patterns"]
+
+
+def test_an_existing_public_repository_is_refused_without_public(run, hub):
+    with pytest.raises(UserError, match=r"exists and is public.*--public"):
+        push(run, "someone/public")
+    assert len(hub) == 1  # nothing was uploaded
+
+
+def test_public_is_explicit(run, hub):
+    assert push(run, "someone/public", public=True).endswith("public")
+    assert push(run, "someone/new", public=True).endswith("public")

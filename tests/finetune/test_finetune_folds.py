@@ -14,7 +14,7 @@ from solution.scoring import read_predictions, read_produced_by
 def folded(tiny_world, tmp_path_factory):
     """A finished run of two folds, made by the command."""
     world = tiny_world.copy(tmp_path_factory.mktemp("folds") / "world")
-    more = ["--folds", "2", "--set", "train.epochs=1", "--set", "train.evaluate_every=50"]
+    more = ["--folds", "2", "--set", "train.epochs=1", "--set", "train.eval_steps=50"]
     process = world.start(*more)
     out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err

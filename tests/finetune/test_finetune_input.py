@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import solution.finetune.run as room
+import solution.finetune.single as single
 from solution.cli import main
 from solution.exam import read_exam, write_exam
-from solution.finetune import offline, read_recipe
+from solution.finetune import evaluate, read_recipe
 
-SHIPPED = sorted(Path(room.__file__).parents[1].glob("recipes/*.yaml"))
+SHIPPED = sorted(Path(single.__file__).parents[1].glob("recipes/*.yaml"))
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_the_v100_recipe_asks_only_for_what_the_card_can_do(monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     recipe = read_recipe("qwen2.5-32b-v100", None, None, [])
     assert (recipe.model.quantization, recipe.model.dtype) == ("4bit", "float16")
-    assert len(recipe.lora.target_modules) == 7 and recipe.lora.rslora
-    assert 8 <= recipe.train.batch_size * recipe.train.gradient_accumulation <= 16
+    assert len(recipe.lora.target_modules) == 7 and recipe.lora.use_rslora
+    assert 8 <= recipe.train.batch_size * recipe.train.gradient_accumulation_steps <= 16
 
 
 def test_another_test_file_makes_the_recipes_solution_void(world):
@@ -66,8 +66,21 @@ def test_another_test_file_makes_the_recipes_solution_void(world):
         ("train.epochs=0", "train.epochs"),
         ("train.learning_rate=-1", "train.learning_rate"),
         ("train.learning_rate=.nan", "train.learning_rate"),
-        ("train.schedule=zigzag", "train.schedule"),
-        ("train.optimizer=sgd", "train.optimizer"),
+        ("train.gradient_accumulation=2", "replaced by gradient_accumulation_steps"),
+        ("train.evaluate_every=2", "replaced by eval_steps"),
+        ("train.save_every=2", "replaced by save_steps"),
+        ("train.schedule=linear", "replaced by lr_scheduler_type"),
+        ("train.optimizer=adamw_8bit", "replaced by optim"),
+        ("train.evaluation_batch_tokens=9", "replaced by eval_batch_tokens"),
+        ("train.loss=all", "replaced by train_on_prompt"),
+        ("lora.rslora=true", "replaced by use_rslora"),
+        ("lora.dora=true", "replaced by use_dora"),
+        ("lora.init=pissa", "no longer supported"),
+        ("start=runs/a", "replaced by adapter_init"),
+        ("data.kowiki={questions_share: 1}", "replaced by questions_per_train_question"),
+        ("retrieve={passages: p, in_training: 1}", "replaced by train_fraction"),
+        ("train.lr_scheduler_type=zigzag", "train.lr_scheduler_type"),
+        ("train.optim=sgd", "train.optim"),
         ("lora.dropout=1", "lora.dropout"),
         ("lora.target_modules=[]", "lora.target_modules"),
         ("data.validation_fraction=0.9", "data.validation_fraction"),
@@ -81,7 +94,7 @@ def test_another_test_file_makes_the_recipes_solution_void(world):
         ("data.train=absent.csv", "absent.csv: no such file"),
         ("data.solution=absent.csv", "absent.csv: no such file"),
         ("data.train=test.csv", "problems.answer"),
-        ("data.test=train.csv", "stands in both files"),
+        ("data.test=train.csv", "in both files"),
         ("data.solution=test.csv", "Usage"),
         ("train", "key=value"),
     ],
@@ -125,12 +138,12 @@ def test_a_solution_for_another_test_is_refused(world, capsys):
 def test_a_damaged_model_is_refused_before_any_training(
     world, capsys, monkeypatch, damage, expected
 ):
-    monkeypatch.setattr(room, "answer_offline", offline._answer)  # no need for a process here
+    monkeypatch.setattr(single, "evaluate_in_subprocess", evaluate.evaluate_exams)
     damage(Path("model"))
     assert expected in refused(capsys, "--recipe", "recipe.yaml")
 
 
 def test_a_question_too_long_for_the_model_leaves_nothing_behind(world, capsys, monkeypatch):
-    monkeypatch.setattr(room, "answer_offline", offline._answer)
+    monkeypatch.setattr(single, "evaluate_in_subprocess", evaluate.evaluate_exams)
     message = refused(capsys, "--recipe", "recipe.yaml", "--set", "model.max_length=32")
     assert "too long even without its passage" in message

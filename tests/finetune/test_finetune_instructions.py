@@ -10,21 +10,21 @@ from tiny import tiny_tokenizer
 
 from solution.core import UserError, load_config, resolve_config
 from solution.exam import Exam, Question
-from solution.finetune import instructions
-from solution.finetune.instruction_files import raw_rows
-from solution.finetune.instructions import (
-    CAPPED,
+from solution.finetune import instruction_data, iter_rows
+from solution.finetune.instruction_data import (
+    DUPLICATE,
     IN_TEST,
     NO_ANSWER,
+    OVER_LIMIT,
     TOO_LONG,
-    TWICE,
     Instruction,
     InstructionTemplate,
-    fitting,
-    instruction_row,
-    read_instructions,
+    load_instructions,
+    sample_rows,
+    tokenize_instruction,
 )
 from solution.finetune.recipe import Instructions
+from solution.finetune.tokenize import tokenize_instructions
 
 MASKED = -100
 KOALPACA = "### Response(응답):"
@@ -47,7 +47,7 @@ def exam(tmp_path):
 
 
 def read(source, exam, seed=0, **plan):
-    return read_instructions([Instructions(source=str(source), **plan)], exam, seed)
+    return load_instructions([Instructions(source=str(source), **plan)], exam, seed)
 
 
 def write(path, rows):
@@ -69,8 +69,8 @@ def alpaca(number, prefix=""):
 def drawn(path, seed):
     """What is drawn of a file at 100 rows a task, before it is held against a test file."""
     plan = Instructions(source=str(path), template="cot", per_task=100)
-    rows = instructions._cleaned(plan, template("cot"), Counter())
-    return [row.instruction for row in instructions._drawn(plan, rows, Counter(), seed)]
+    rows = instruction_data._parsed(plan, Counter())
+    return [row.instruction for row in sample_rows(plan, rows, Counter(), seed)]
 
 
 def task_profile(seed=0):
@@ -103,17 +103,11 @@ def test_real_text_only_rows_are_split_at_the_answer(shared_data, exam):
 
 def test_real_parts_of_open_platypus_are_read(shared_data, exam):
     folder = shared_data / "open_platypus_parts"
-    science = read(folder / "scibench" / "atkins.json", exam)
+    columns = {"instruction": "problem_text", "answer": "answer_number"}
+    science = read(folder / "scibench" / "atkins.json", exam, columns=columns)
     assert science.rows[0].answer
     theorems = read(folder / "theoremqa" / "theoremqa_test.json", exam)
     assert len(theorems.rows) + sum(theorems.dropped.values()) == 800
-
-
-def test_real_demonstrations_of_cot_collection_are_read_with_their_reasons(shared_data, exam):
-    found = read(shared_data / "cot_collection_demos", exam, template="cot")
-    assert len({row.task for row in found.rows}) > 20
-    reasoned = [row for row in found.rows if "[ANSWER]" in row.answer]
-    assert len(reasoned) > 0.9 * len(found.rows)
 
 
 @pytest.mark.parametrize("form", ["list", "object", "lines", "lines.gz", "parquet"])
@@ -138,16 +132,7 @@ def test_every_file_form_gives_the_same_rows(form, tmp_path):
         from pyarrow import parquet
 
         parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    assert [row for _, row in raw_rows(str(path))] == rows
-
-
-def test_a_large_json_file_is_read_in_pieces(tmp_path, monkeypatch):
-    from solution.finetune import instruction_files
-
-    monkeypatch.setattr(instruction_files, "BLOCK", 40)
-    rows = alpaca(40, prefix='따옴표 "와 } 괄호 ] ')
-    path = write(tmp_path / "a.json", {f'열쇠 "{n}': row for n, row in enumerate(rows)})
-    assert [row for _, row in raw_rows(str(path))] == rows
+    assert list(iter_rows(str(path))) == rows
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.99])
@@ -156,18 +141,21 @@ def test_a_file_cut_short_is_refused_by_name(tmp_path, cut):
     text = path.read_text(encoding="utf-8")
     path.write_text(text[: int(len(text) * cut)], encoding="utf-8")
     with pytest.raises(UserError, match=r"a\.json: damaged"):
-        list(raw_rows(str(path)))
+        list(iter_rows(str(path)))
 
 
-def test_a_layout_that_nobody_knows_is_refused_with_those_known(tmp_path, exam):
+def test_unknown_columns_are_refused_and_can_be_mapped(tmp_path, exam):
     path = write(tmp_path / "a.json", [{"prompt": "?", "chosen": "!"}])
-    with pytest.raises(UserError, match=r"row 1: keys prompt, chosen are no layout"):
+    with pytest.raises(UserError, match=r"row 1: no column .* in prompt, chosen"):
         read(path, exam)
+    columns = {"instruction": "prompt", "answer": "chosen"}
+    (row,) = read(path, exam, columns=columns).rows
+    assert (row.instruction, row.answer) == ("?", "!")
 
 
 def test_text_rows_of_another_form_are_refused(tmp_path, exam):
     path = write(tmp_path / "a.json", [{"text": "### 질문: 무엇? ### 답변: 그것"}])
-    with pytest.raises(UserError, match="holds no '### Response"):
+    with pytest.raises(UserError, match="no '### Response"):
         read(path, exam, template="koalpaca")
 
 
@@ -182,7 +170,7 @@ def test_duplicates_and_rows_of_the_test_file_are_left_out_and_counted(tmp_path,
     path = write(tmp_path / "a.json", [*alpaca(5), *alpaca(2), leak])
     found = read(path, exam)
     assert len(found.rows) == 5
-    assert found.dropped == Counter({(str(path), TWICE): 2, (str(path), IN_TEST): 1})
+    assert found.dropped == Counter({(str(path), DUPLICATE): 2, (str(path), IN_TEST): 1})
 
 
 def test_the_cap_holds_for_each_task_and_small_tasks_stay_whole(tmp_path, exam):
@@ -196,7 +184,7 @@ def test_the_cap_holds_for_each_task_and_small_tasks_stay_whole(tmp_path, exam):
     found = read(path, exam, template="cot", per_task=100)
     counts = Counter(row.task for row in found.rows)
     assert counts == {task: min(size, 100) for task, size in sizes.items()}
-    assert found.dropped[str(path), CAPPED] == len(rows) - sum(counts.values())
+    assert found.dropped[str(path), OVER_LIMIT] == len(rows) - sum(counts.values())
 
     random.Random(1).shuffle(rows)
     again = drawn(write(tmp_path / "shuffled.json", rows), seed=0)
@@ -229,7 +217,7 @@ def test_exactly_the_answer_and_the_end_are_learnt(name, given):
     form = template(name)
     row = Instruction("s", "t", "무엇을 하는가?", given, "그것을 한다.", form)
     end = tokenizer.eos_token_id
-    ids, labels = instruction_row(row, tokenizer, end, MASKED)
+    ids, labels = tokenize_instruction(row, tokenizer, end, MASKED)
     learnt = [token for token in labels if token != MASKED]
     assert tokenizer.decode(learnt[:-1]).strip() == "그것을 한다."
     assert learnt[-1] == end == ids[-1]
@@ -241,19 +229,19 @@ def test_exactly_the_answer_and_the_end_are_learnt(name, given):
 def test_the_bilingual_prompt_is_split_at_its_response():
     form = template("koalpaca")
     row = Instruction("s", "t", "물음", "맥락", "답", form)
-    text = form.prompt(row) + row.answer
+    text = row.prompt + row.answer
     assert form.split == KOALPACA
     assert text.split(KOALPACA)[1].strip() == "답"
     assert "### Input(입력):\n맥락" in text
-    assert "Input(입력)" not in form.prompt(Instruction("s", "t", "물음", "", "답", form))
+    assert "Input(입력)" not in Instruction("s", "t", "물음", "", "답", form).prompt
 
 
 def test_rows_longer_than_a_row_may_be_are_counted_never_cut():
     tokenizer = tiny_tokenizer()
     form = template("koalpaca-v1.1")
     rows = [Instruction("s", "", "?", "", "답" * size, form) for size in (1, 5, 400)]
-    pairs, dropped = fitting(rows, tokenizer, tokenizer.eos_token_id, 128, MASKED)
+    pairs, dropped = tokenize_instructions(rows, tokenizer, tokenizer.eos_token_id, 128)
     assert len(pairs) == 2
     assert dropped == {("s", TOO_LONG): 1}
     with pytest.raises(UserError, match="longer than 8 tokens"):
-        fitting(rows, tokenizer, tokenizer.eos_token_id, 8, MASKED)
+        tokenize_instructions(rows, tokenizer, tokenizer.eos_token_id, 8)

@@ -1,4 +1,4 @@
-"""Packed rows teach what the same rows teach alone; and what a pass holds."""
+"""Packed rows give the gradients of single rows; the content of a micro-batch."""
 
 import random
 from pathlib import Path
@@ -7,16 +7,16 @@ import pytest
 import torch
 from tiny import tiny_model, tiny_tokenizer
 
+from solution.finetune.packed_attention import packed_attention, packing_is_isolated
 from solution.finetune.packing import (
-    NOT_SUPERVISED,
-    by_length,
-    fill,
+    IGNORE_INDEX,
+    group_by_length,
+    pack_best_fit,
     packed,
     padded,
-    share,
+    split_across_ranks,
     supervised_tokens,
 )
-from solution.scoring import keeps_apart, side_by_side
 
 ARCHITECTURES = ["qwen2", "llama", "gpt_neox", "gemma2"]
 
@@ -26,11 +26,11 @@ def make_row(length: int, learnt: int, seed: int) -> dict:
     return {
         "id": f"r{seed}",
         "input_ids": ids,
-        "labels": [NOT_SUPERVISED] * (length - learnt) + ids[length - learnt :],
+        "labels": [IGNORE_INDEX] * (length - learnt) + ids[length - learnt :],
     }
 
 
-# The third is learnt whole, as a passage is; gemma2's window (16) is shorter than some.
+# The third is supervised whole, as a passage is; gemma2's window (16) is shorter than some.
 ROWS = [make_row(33, 2, 1), make_row(7, 2, 2), make_row(21, 21, 3), make_row(50, 2, 4)]
 
 
@@ -58,7 +58,7 @@ def gradients(model, passes) -> dict[str, torch.Tensor]:
     model.zero_grad()
     for rows, beside in passes:
         if beside:
-            with side_by_side(model, [len(row["input_ids"]) for row in rows]):
+            with packed_attention(model, [len(row["input_ids"]) for row in rows]):
                 summed_loss(model, packed(rows)).backward()
         else:
             summed_loss(model, padded(rows, 0)).backward()
@@ -93,7 +93,7 @@ def test_another_neighbour_changes_nothing(model):
         given = packed(rows)
         given.pop("labels")
         lengths = [len(row["input_ids"]) for row in rows]
-        with side_by_side(model, lengths), torch.no_grad():
+        with packed_attention(model, lengths), torch.no_grad():
             return model(**given, use_cache=False).logits[:, lengths[0] :]
 
     model.eval()
@@ -101,13 +101,13 @@ def test_another_neighbour_changes_nothing(model):
     model.train()
 
 
-def test_a_model_that_mixes_neighbours_is_told_from_one_that_does_not(model):
+def test_a_model_that_mixes_packed_rows_is_detected(model):
     one, other = ROWS[0]["input_ids"], ROWS[3]["input_ids"]
-    assert keeps_apart(model, one, other) and model.training
+    assert packing_is_isolated(model, one, other) and model.training
     causal = model.get_base_model()
 
     class Leaking(torch.nn.Module):
-        """As Mamba's: what stands before leaks into what follows, whoever's it is."""
+        """Like Mamba: earlier tokens leak into later rows."""
 
         def __init__(self, inner):
             super().__init__()
@@ -118,42 +118,44 @@ def test_a_model_that_mixes_neighbours_is_told_from_one_that_does_not(model):
 
     head = causal.get_output_embeddings()
     causal.set_output_embeddings(Leaking(head))
-    assert not keeps_apart(model, one, other)
+    assert not packing_is_isolated(model, one, other)
     causal.set_output_embeddings(head)
 
 
-def test_no_first_token_is_learnt_from_the_row_before():
+def test_the_first_token_of_a_row_is_not_a_label():
     given = packed(ROWS)
     starts = [0, 33, 40, 61]
-    assert given["labels"][0, starts].tolist() == [NOT_SUPERVISED] * 4
+    assert given["labels"][0, starts].tolist() == [IGNORE_INDEX] * 4
     assert given["position_ids"][0, starts].tolist() == [0] * 4
     learnt = sum(supervised_tokens(row) for row in ROWS)
-    assert int((given["labels"][:, 1:] != NOT_SUPERVISED).sum()) == learnt == 2 + 2 + 20 + 2
-    assert int((padded(ROWS, 0)["labels"][:, 1:] != NOT_SUPERVISED).sum()) == learnt
+    assert int((given["labels"][:, 1:] != IGNORE_INDEX).sum()) == learnt == 2 + 2 + 20 + 2
+    assert int((padded(ROWS, 0)["labels"][:, 1:] != IGNORE_INDEX).sum()) == learnt
 
 
-@pytest.mark.parametrize("way", [fill, by_length])
-def test_every_row_stands_in_one_pass_that_keeps_the_budget(way):
+@pytest.mark.parametrize("way", [pack_best_fit, group_by_length])
+def test_every_row_is_in_one_micro_batch_within_the_budget(way):
     lengths = random.Random(0).choices(range(1, 900), k=64)
     passes = way(lengths, 2000)
     assert sorted(place for places in passes for place in places) == list(range(64))
     for places in passes:
         longest = max(lengths[place] for place in places)
-        slots = sum(lengths[p] for p in places) if way is fill else longest * len(places)
+        slots = (
+            sum(lengths[p] for p in places) if way is pack_best_fit else longest * len(places)
+        )
         assert slots <= 2000
     assert way([5000, 10], 2000)[0] == [0]  # longer than the budget: alone, not lost
 
 
-def test_processes_share_a_steps_rows_evenly_and_miss_none():
+def test_ranks_get_equal_shares_of_a_step():
     lengths = random.Random(1).choices(range(50, 900), k=16)
-    shares = [share(lengths, rank, 3) for rank in range(3)]
-    assert sorted(place for mine in shares for place in mine) == list(range(16))
-    loads = [sum(lengths[place] for place in mine) for mine in shares]
+    shares = split_across_ranks(lengths, 3)
+    assert sorted(index for share in shares for index in share) == list(range(16))
+    loads = [sum(lengths[index] for index in share) for share in shares]
     assert max(loads) < 1.2 * min(loads)
-    assert share([5], 1, 2) == []
+    assert split_across_ranks([5], 2) == [[0], []]
 
 
-def test_passes_of_contest_rows_and_wiki_passages_are_full(shared_data: Path):
+def test_packs_of_contest_rows_and_wiki_passages_are_full(shared_data: Path):
     from transformers import AutoTokenizer
 
     from solution.exam import load_prompt, read_exam
@@ -163,12 +165,12 @@ def test_passes_of_contest_rows_and_wiki_passages_are_full(shared_data: Path):
     questions = read_exam(shared_data / "competition" / "train.csv").questions[:192]
     rows = encode(questions, load_prompt("contest"), tokenizer, 2048)
     contest = [len(row.prompt_ids) + 2 for row in rows]
-    # Passages as the wiki room cuts them: prose of the exams, in pieces of about 600 letters.
+    # Passages as `kowiki build` cuts them: prose of the exams, in pieces of about 600 letters.
     texts = [question.paragraph[:600] for question in questions]
     passages = [len(tokenizer(text).input_ids) + 1 for text in texts]
     lengths = [n for pair in zip(contest, passages, strict=True) for n in pair]
-    passes = fill(lengths, 16384)
+    passes = pack_best_fit(lengths, 16384)
     computed = len(packed([make_row(n, 2, n) for n in lengths[:8]])["input_ids"][0])
-    assert computed == sum(lengths[:8])  # a pass is as long as its rows: no slot is empty
+    assert computed == sum(lengths[:8])  # no padding
     full = passes[:-1]
     assert sum(lengths[p] for places in full for p in places) >= 0.97 * 16384 * len(full)

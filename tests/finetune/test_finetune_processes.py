@@ -20,9 +20,9 @@ CHANGES = (
     "data.validation_fraction=0.2",
     "train.epochs=1",
     "train.batch_size=7",
-    "train.gradient_accumulation=3",
-    "train.evaluate_every=2",
-    "train.save_every=2",
+    "train.gradient_accumulation_steps=3",
+    "train.eval_steps=2",
+    "train.save_steps=2",
 )
 
 

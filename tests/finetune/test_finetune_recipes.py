@@ -10,9 +10,9 @@ import yaml
 from solution.core import load_config, resolve_path
 from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import explore, run_candidates, worker
-from solution.finetune.material import read_material
-from solution.finetune.methods import tuned_reference
-from solution.finetune.recipe import RATES, Recipe, read_recipe
+from solution.finetune.data import load_data
+from solution.finetune.peft_model import tuned_reference
+from solution.finetune.recipe import LEARNING_RATES, Recipe, create_tiny_model, read_recipe
 from solution.models import load
 from solution.scoring import encode, evaluate, score_model
 
@@ -21,10 +21,8 @@ STUDIES = sorted(
     path.stem for path in RECIPES.glob("*.yaml") if not path.stem.startswith("embedded")
 )
 VARIANTS = {
-    "dora": ("qwen2.5-14b", ["lora.dora=true"]),
-    "rslora": ("colam-13b", ["lora.rslora=true"]),
-    "pissa": ("koalpaca-lora-5.8b", ["lora.init=pissa", "lora.dropout=0"]),
-    "pissa-rslora": ("colam-13b", ["lora.init=pissa", "lora.rslora=true"]),
+    "dora": ("qwen2.5-14b", ["lora.use_dora=true"]),
+    "rslora": ("colam-13b", ["lora.use_rslora=true"]),
     "full": ("cot-llama2-2k-7b", ["method=full"]),
     "gemma2": ("qwen2.5-14b", ["tiny=gemma2"]),
 }
@@ -39,9 +37,9 @@ def train(name, changes, folder, monkeypatch):
     from solution.finetune import trainer
 
     monkeypatch.chdir(folder)
-    recipe = read_recipe(f"tiny/{name}", None, None, changes)
+    recipe = create_tiny_model(read_recipe(f"tiny/{name}", None, None, changes))
     prompt = load_prompt(recipe.prompt)
-    material = read_material(recipe.data)
+    data = load_data(recipe.data)
     some = read_exam(resolve_path("data/embedded/train.csv"), answers=True).questions[:6]
     live = []
     keep = trainer.make_trainer
@@ -60,7 +58,7 @@ def train(name, changes, folder, monkeypatch):
         return made
 
     monkeypatch.setattr(trainer, "make_trainer", watched)
-    training.train_adapter(recipe, material, prompt, folder, max_length=512, dtype="float32")
+    training.train_adapter(folder, recipe, data, prompt, max_length=512, dtype="float32")
     return recipe, prompt, some, live
 
 
@@ -127,11 +125,11 @@ def test_a_recipe_says_in_its_header_what_the_study_did(name):
 @pytest.mark.parametrize(
     ("changes", "rate"),
     [
-        ([], RATES["lora"]),
-        (["lora.rslora=true"], RATES["rslora"]),
-        (["lora.init=pissa", "model.quantization=none"], RATES["pissa"]),
-        (["method=ia3"], RATES["ia3"]),
-        (["method=full", "model.quantization=none"], RATES["full"]),
+        ([], LEARNING_RATES["lora"]),
+        (["lora.use_rslora=true"], LEARNING_RATES["use_rslora"]),
+        (["lora.use_dora=true"], LEARNING_RATES["use_dora"]),
+        (["method=ia3"], LEARNING_RATES["ia3"]),
+        (["method=full", "model.quantization=none"], LEARNING_RATES["full"]),
         (["method=ia3", "train.learning_rate=0.5"], 0.5),
     ],
 )
@@ -140,8 +138,8 @@ def test_each_method_has_its_own_learning_rate_unless_one_is_named(changes, rate
     assert recipe.train.learning_rate == rate
 
 
-def test_ia3_learns_ten_to_fifty_times_as_fast_as_lora():
-    assert 10 <= RATES["ia3"] / RATES["lora"] <= 50
+def test_the_learning_rate_of_ia3_is_ten_to_fifty_times_that_of_lora():
+    assert 10 <= LEARNING_RATES["ia3"] / LEARNING_RATES["lora"] <= 50
 
 
 def test_the_embedded_instruction_sets_are_where_the_recipes_look():

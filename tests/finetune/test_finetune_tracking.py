@@ -1,11 +1,11 @@
-"""Every step goes to the tracker that a recipe names, and into a picture of its own."""
+"""Trackers and the plot of a training."""
 
 from xml.etree import ElementTree
 
 import pytest
 
 from solution.core import UserError
-from solution.finetune.picture import training_picture
+from solution.finetune.plot import plot_training
 from solution.finetune.recipe import read_recipe
 
 
@@ -21,7 +21,7 @@ def test_steps_and_scorings_reach_tensorboard_and_stay_with_the_run(tiny_world, 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     world = tiny_world.copy(tmp_path / "world")
-    changes = ("report_to=tensorboard", "train.max_steps=4", "train.evaluate_every=2")
+    changes = ("report_to=tensorboard", "train.max_steps=4", "train.eval_steps=2")
     process = world.start(*(part for change in changes for part in ("--set", change)))
     _out, err = process.communicate()
     assert process.returncode == 0, err
@@ -42,12 +42,9 @@ def test_steps_and_scorings_reach_tensorboard_and_stay_with_the_run(tiny_world, 
     ],
     ids=["one step", "level", "long"],
 )
-def test_the_picture_is_whole_whatever_the_course(loss, accuracy, lines):
-    root = ElementTree.fromstring(training_picture("a <b> & c", loss, accuracy))
-    assert root[0].text.startswith("a <b> & c: ")
-    width, height = (float(root.get(key)) for key in ("width", "height"))
-    found = [e for e in root.iter() if e.tag.endswith("polyline")]
-    assert len(found) == lines
-    for pair in (point for line in found for point in line.get("points").split()):
-        x, y = map(float, pair.split(","))
-        assert 0 <= x <= width and 0 <= y <= height
+def test_the_plot_has_a_line_for_each_metric(tmp_path, loss, accuracy, lines):
+    plot_training(tmp_path / "p.svg", "a <b> & c", loss, accuracy)
+    root = ElementTree.parse(tmp_path / "p.svg").getroot()
+    ids = {element.get("id") for element in root.iter()}
+    assert len(ids & {"training loss", "validation accuracy"}) == lines
+    assert any(element.text == "a <b> & c" for element in root.iter())

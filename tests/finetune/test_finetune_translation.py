@@ -12,7 +12,7 @@ from tiny import tiny_tokenizer
 
 from solution.core import UserError, resolve_path
 from solution.exam import read_exam
-from solution.finetune.instructions import read_instructions
+from solution.finetune.instruction_data import load_instructions
 from solution.finetune.protect import KEPT, Lost, check_kept, hidden, restored
 from solution.finetune.recipe import Instructions
 from solution.finetune.translation import JOURNAL, draw, translate
@@ -131,7 +131,7 @@ def test_deepl_translates_every_word_keeps_every_number_and_recipes_read_it(
             assert row[key].count("\n") == was.count("\n") and ("&" in was) == ("&" in row[key])
     test = read_exam(resolve_path("data/embedded/test.csv"))
     plan = Instructions(source=str(tmp_path / "run" / "rows.jsonl"), template="cot-ko")
-    learnt = read_instructions([plan], test, 0).rows
+    learnt = load_instructions([plan], test, 0).rows
     assert len(learnt) == len({row["source"] for row in rows}) == 9  # names became one word
     asked = len(deepl.texts)
     translate(str(source), 12, "deepl", tmp_path / "run", 0)

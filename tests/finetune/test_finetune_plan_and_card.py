@@ -7,35 +7,36 @@ import pytest
 from solution.cli import main
 from solution.core import UserError, load_config, resolve_config
 from solution.exam import Exam, Question
-from solution.finetune.datacard import card_section, data_card, lengths
-from solution.finetune.material import Material
-from solution.finetune.planning import plan, row_length
-from solution.finetune.recipe import Recipe, read_recipe
+from solution.finetune.data import FinetuneData
+from solution.finetune.memory import plan, plan_training
+from solution.finetune.model_card import data_card, data_section
+from solution.finetune.recipe import Recipe, create_tiny_model, read_recipe
+from solution.finetune.train import length_statistics
 
 QUESTION = Question("a", "", "?", ("1", "2", "3", "4"), answer=2, source="haedeun")
 
 
 def test_the_data_card_counts_sources_drops_answers_and_lengths(tmp_path):
     five = replace(QUESTION, id="b", choices=("1", "2", "3", "4", "5"), answer=5, source="")
-    material = Material(
+    data = FinetuneData(
         train=(QUESTION, QUESTION, five),
         validation=(),
-        left_out=3,
+        removed_overlaps=3,
         test=Exam(tmp_path, (), ""),
         usage={},
     )
-    card = data_card(material, {"lengths": lengths([[1] * n for n in (5, 9, 7)])})
+    card = data_card(data, {"lengths": length_statistics((5, 9, 7))})
     assert card["rows"] == {"haedeun": 2, "the training file": 1}
-    assert card["dropped"] == {"training questions: in the test file too": 3}
+    assert card["dropped"] == {"training questions: also in the test file": 3}
     assert card["answers"] == {"4": [0, 2, 0, 0], "5": [0, 0, 0, 0, 1]}
     assert card["tokens"]["median"] == card["tokens"]["mean"] == 7
-    text = card_section(card)
+    text = data_section(card)
     assert "| haedeun | 2 |" in text
     assert "longest 9" in text
 
 
 def test_no_rows_have_no_lengths():
-    assert lengths([]) == {}
+    assert length_statistics([]) == {}
 
 
 def test_the_missions_recipe_is_planned_for_its_card(capsys):
@@ -63,27 +64,31 @@ def test_recipe_or_model_but_not_both():
 
 
 def test_auto_takes_the_longest_rows_that_fit_up_to_the_models_own(tmp_path, monkeypatch):
-    from solution.finetune import planning
+    from solution.finetune import memory
     from solution.models import GIB
 
     monkeypatch.chdir(tmp_path)
-    read = read_recipe("tiny/colam-13b", None, None, ["train.max_seq_length=auto"])
-    assert row_length(read, 1024, "float32") == 1024
-    monkeypatch.setattr(planning, "_whole", lambda hardware: 0.72 * GIB)
-    short = row_length(read, 1024, "float32")
+    read = create_tiny_model(
+        read_recipe("tiny/colam-13b", None, None, ["train.max_seq_length=auto"])
+    )
+
+    def row_length():
+        return plan_training(read, 1024, "float32")["row_length"]
+
+    assert row_length() == 1024
+    monkeypatch.setattr(memory, "device_memory", lambda hardware: 0.72 * GIB)
+    short = row_length()
     assert 128 <= short < 1024
-    monkeypatch.setattr(planning, "_whole", lambda hardware: 0.5 * GIB)
+    monkeypatch.setattr(memory, "device_memory", lambda hardware: 0.5 * GIB)
     with pytest.raises(UserError, match="no row of 128 tokens fits"):
-        row_length(read, 1024, "float32")
+        row_length()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["data.instructions=[]"], "there is nothing to learn"),
-        (["method=full", "model.quantization=4bit"], "can't be trained"),
-        (["lora.init=pissa", "model.quantization=4bit"], "needs model.quantization none"),
-        (["lora.init=loftq"], "corrects what model.quantization 4bit loses"),
+        (["data.instructions=[]"], "no training data"),
+        (["method=full", "model.quantization=4bit"], "can't train quantized weights"),
         (["ia3.feedforward_modules=[lm_head]"], "not among target_modules"),
     ],
 )
