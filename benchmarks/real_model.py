@@ -146,9 +146,11 @@ def compare(name: str, rows: Sequence[Row], harness: Any, options: argparse.Name
         largest = max(abs(a - b) for (a, _), (b, _) in zip(ours, theirs, strict=True))
         chosen = zip(answers(rows, ours), answers(rows, theirs), strict=True)
         equal = sum(a == b for a, b in chosen)
-        cells = (name, len(rows), batch, f"{slow:.1f} s", f"{seconds:.1f} s")
-        cells = (*cells, f"{slow / seconds:.2f}", f"{largest:.1e}", f"{equal}/{len(rows)}")
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+        print(
+            f"| {name} | {len(rows)} | {batch} | {slow:.1f} s | {seconds:.1f} s "
+            f"| {slow / seconds:.2f} | {largest:.1e} | {equal}/{len(rows)} |",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def evaluate(
     by_question = plan.group(scores)
     combined = plan.combine(by_question)
     seconds = time.monotonic() - start
-    metrics = {
+    metrics: dict[str, Any] = {
         **_sizes(encoded),
         **token_metrics(counts),
         "seconds": round(seconds, 3),

@@ -156,8 +156,8 @@ def _stated(text: str, known: _Labels, *, complete: bool) -> int | None:
         for mark in known.marked.finditer(text)
         if _TRAIL.match(text[mark.end() :]) and not _denied_soon(text, mark.end())
     ]
-    found = [(position, answer) for position, answer in statements if answer is not None]
-    return max(found)[1] if found else None
+    clear = [(position, answer) for position, answer in statements if answer is not None]
+    return max(clear)[1] if clear else None
 
 
 def _named_behind(text: str, position: int, known: _Labels, complete: bool) -> int | None:

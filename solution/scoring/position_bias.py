@@ -94,8 +94,8 @@ def plan_orders(
         if len(orders) > 1:
             by_size[len(orders)].append(i)
     selected = {i for rows in by_size.values() for i in _select(rows, questions)}
-    orders = [some if i in selected else some[:1] for i, some in enumerate(rotations)]
-    return Orders(questions, orders, debias)
+    chosen = [some if i in selected else some[:1] for i, some in enumerate(rotations)]
+    return Orders(questions, chosen, debias)
 
 
 def _select(rows: list[int], questions: Sequence[Question]) -> list[int]:
