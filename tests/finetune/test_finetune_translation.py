@@ -199,13 +199,3 @@ def test_without_key_or_model_one_message_says_what_to_do(monkeypatch, tmp_path)
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="no translation model could be loaded"):
         translator(str(tmp_path))
-
-
-def test_real_demonstrations_are_drawn_and_their_numbers_come_back(shared_data):
-    folder = shared_data / "cot_collection_demos"
-    rows = draw(str(folder), 100, seed=0)
-    assert len({row["task"] for row in rows}) > 10
-    for row in rows:
-        for marks in (XML, FOOTNOTES):
-            text, kept = hidden(row["source"], marks)
-            assert restored(text, kept, marks) == row["source"]
