@@ -1,5 +1,5 @@
-"""A page on this machine alone: ask one or two models a question, see how sure they are."""
+"""Local web page: ask one or two models a question and see their probabilities."""
 
-from solution.ask.page import ask
+from solution.ask.demo import ask
 
 __all__ = ["ask"]
