@@ -24,7 +24,6 @@ from solution.explore.run_candidates import (
 from solution.models import ModelReference, scoring_bytes
 
 RETRIES = 3
-LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
@@ -37,6 +36,8 @@ def connected(address: str) -> Iterator[None]:
     # Ray gives a node of its own 30 s to start, which a busy machine may miss.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    if address == "local":  # Ray's switch for nodes that listen on the loopback interface only
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
     except ImportError as error:
@@ -44,7 +45,6 @@ def connected(address: str) -> Iterator[None]:
     # A cluster's workers don't have this shell's variables, which may say where models are.
     variables = {"PYTHONPATH": str(PROJECT), "PYTHONSAFEPATH": "1"}
     variables |= {name: value for name, value in os.environ.items() if name.startswith("HF_")}
-    options = {"_node_ip_address": LOOPBACK} if address == "local" else {}
     try:
         ray.init(
             address=address,
@@ -52,7 +52,6 @@ def connected(address: str) -> Iterator[None]:
             include_dashboard=False,
             log_to_driver=False,
             logging_level="ERROR",
-            **options,
         )
     except Exception as error:  # Ray raises that itself where a node does not start
         raise UserError(f"--ray {address}: no Ray cluster answers there: {error}") from error

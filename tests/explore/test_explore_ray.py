@@ -96,6 +96,35 @@ def test_a_lost_node_costs_only_what_ran_on_it(swept):
     assert sum(count == 2 for count in begun.values()) <= 1, begun
 
 
+LISTENING = """
+import contextlib, ipaddress, psutil
+from solution.explore.ray_cluster import connected
+
+def sockets(process):
+    with contextlib.suppress(psutil.Error):  # it may have ended
+        return process.net_connections("inet")
+    return []
+
+with connected("local"):
+    me = psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        for connection in sockets(process):
+            address = ipaddress.ip_address(connection.laddr.ip)
+            address = getattr(address, "ipv4_mapped", None) or address
+            if connection.status == psutil.CONN_LISTEN:
+                print(process.name(), "loopback" if address.is_loopback else address)
+"""
+
+
+def test_a_cluster_started_here_listens_on_the_loopback_interface_only():
+    command = [sys.executable, "-c", LISTENING]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert any(line.startswith("gcs_server") for line in lines), done.stdout
+    assert [line for line in lines if not line.endswith(" loopback")] == []
+
+
 def test_nothing_imports_ray_without_the_flag():
     rooms = "solution.explore.command, solution.explore.worker"
     code = f"import sys, {rooms}; print('ray' in sys.modules)"
