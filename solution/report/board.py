@@ -81,7 +81,8 @@ def _add_metrics(board: Value, key: ExamKey, runs: Sequence[RunResult]) -> None:
 
     Scores are not rounded: the page formats them once, as the leaderboard does.
     """
-    subjects, sources = ([getattr(q, name) for q in key.questions] for name in SPLITS)
+    subjects = [question.subject for question in key.questions]
+    sources = [question.source for question in key.questions]
     pairs = adjusted_pairwise([run.correct for run in runs])
     letters = significance_groups(len(runs), pairs)
     for run, model, group in zip(runs, board["models"], letters, strict=True):
@@ -97,9 +98,6 @@ def _add_metrics(board: Value, key: ExamKey, runs: Sequence[RunResult]) -> None:
         for name, guesses in baselines(key.questions, key.answers).items()
     ]
     board["effects"] = effects(runs, key.groups, subjects)
-
-
-SPLITS = ("subject", "source")
 
 
 def _questions(questions: Sequence[Question], usage: dict[str, str]) -> Value:

@@ -48,8 +48,8 @@ def test_clean_training_data_is_reported_as_clean(submitted, capsys):
 )
 def test_a_test_row_by_id_or_by_text_is_refused_with_its_id(submitted, capsys, row):
     assert submitted(trained([OTHER, row])) == 2
-    told = capsys.readouterr().err
-    assert f"{row.id}: training row is test question x1" in told and "1 problem\n" in told
+    message = capsys.readouterr().err
+    assert f"{row.id}: training row is test question x1" in message and "1 problem\n" in message
 
 
 @pytest.mark.parametrize(

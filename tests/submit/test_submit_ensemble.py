@@ -193,8 +193,8 @@ def test_the_gain_is_measured_on_out_of_fold_predictions(here, capsys, weights, 
 def test_in_fold_predictions_are_refused_with_their_rows(here, capsys):
     save(here.folder / "one" / "oof.parquet", here.train, here.rng, trained(here.train))
     assert mix("--weights", "learn", "--train", "train.csv") == 2
-    told = capsys.readouterr().err
-    assert "t0: in-fold" in told and "40 problems" in told
+    message = capsys.readouterr().err
+    assert "t0: in-fold" in message and "40 problems" in message
     assert not (here.folder / "submissions").exists()
 
 
