@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from solution.core import UserError, aligned, atomic_directory, write_json
-from solution.exam import Exam, near_duplicate_groups, read_exam
+from solution.exam import near_duplicate_groups, read_exam
 from solution.scoring import (
     ChoiceScores,
     TrainedQuestion,
@@ -123,8 +123,13 @@ def _weights(
         return given, None
     import numpy as np
 
+    given_oof = options.out_of_fold
+    if given_oof and len(given_oof) != len(places):
+        raise UserError(
+            f"--oof: {len(given_oof)} files for {len(places)} sources; give one each."
+        )
     train = read_exam(options.train, answers=True)
-    tables = [s.scored for s in _read_all_out_of_fold(places, options.out_of_fold, train)]
+    tables = [read_out_of_fold(path, train).scored for path in given_oof or places]
     answers = np.array([(question.answer or 1) - 1 for question in train.questions])
     groups = near_duplicate_groups(train.questions)
     stacked = stack(tables, votes=options.combine == "votes")
@@ -151,14 +156,6 @@ def _parse_weights(weights: str, number: int) -> list[float] | None:
             "one per source, none negative and not all 0."
         )
     return [value / sum(values) for value in values]
-
-
-def _read_all_out_of_fold(
-    places: Sequence[Path], given: Sequence[Path], train: Exam
-) -> list[Source]:
-    if given and len(given) != len(places):
-        raise UserError(f"--oof: {len(given)} files for {len(places)} sources; give one each.")
-    return [read_out_of_fold(place, train) for place in given or places]
 
 
 def _all_trained(sources: Sequence[Source]) -> list[TrainedQuestion] | None:
