@@ -1,75 +1,83 @@
-"""Dump to passages: one shard a part of the source, the manifest last.
+"""A wiki to passages: one parquet shard for a number of pages, the manifest last.
 
-A killed build goes on with the shards that are missing; the folder appears when all are there.
+The parent reads the source, worker processes render and cut the pages. A killed build continues
+with the shards that are missing; the folder appears when all are there.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.core import Progress, UserError, atomic_write, fingerprint, log, write_json
-from solution.kowiki.pages import Page, cut_pages
-from solution.kowiki.passages import COLUMNS, MANIFEST, Passage
-from solution.kowiki.source import Part, Source, open_source, read_part
+from solution.kowiki.passages import COLUMNS, MANIFEST, Cut, Passage, cut_page
+from solution.kowiki.sources import Page, Source, open_source, read_pages
 
-# A change of what passages are made of one page raises it: older builds are not gone on with.
-VERSION = 1
-# Chosen by the retrieval test in docs/kowiki.md.
-LENGTH = 300
-SHORTEST = 100
-_ROWS = 4096
-# Characters of wikitext that go through each stage together.
-_BATCH = 1 << 18
-_MEGABYTE = 1_000_000
+VERSION = 2
+"""Raised when the same page gives other passages: older builds are not continued."""
+MAX_CHARS = 300
+"""The length of a passage; chosen by the retrieval test in docs/kowiki.md."""
+MIN_PAGE_CHARS = 100
+SHARD_CHARS = 4_000_000
+"""Characters of source text in a shard; what a killed build repeats at most."""
+SMALL = 2_000_000
+"""Sources below this size are built in this process."""
+LISTED_TEMPLATES = 50
+_GROUPS = ("pages", "sections", "sentences", "templates")
 
 
 class _Task(NamedTuple):
-    part: Part
+    pages: tuple[Page, ...]
     shard: Path
-    length: int
-    shortest: int
+    size: int
+    """How much of the source its pages take."""
+    max_chars: int
+    min_page_chars: int
 
 
 def build(
     source: str,
     out: Path,
     *,
-    length: int = LENGTH,
-    shortest: int = SHORTEST,
+    max_chars: int = MAX_CHARS,
+    min_page_chars: int = MIN_PAGE_CHARS,
     workers: int | None = None,
 ) -> Path:
-    """Turn a wiki into parquet shards of passages in `out`; return it, finished.
+    """Turn a wiki into parquet shards of passages in `out` and return it.
 
-    `source`: see `open_source`. `length`: a passage's longest, `shortest`: a page's least, both
-    in characters. `workers`: processes, by default one a core. The same source and settings
-    find a finished build and reuse it. Raises UserError where the source can't be read, or
-    `out` holds anything else.
+    Args:
+        source: See `open_source`.
+        out: The folder; a finished build of the same source and settings is reused.
+        max_chars: The length of a passage in characters.
+        min_page_chars: Pages whose sentences have fewer characters are left out.
+        workers: Processes, by default one for each core.
+
+    Raises UserError where the source cannot be read, or `out` holds anything else.
     """
     opened = open_source(source)
-    settings = {"length": length, "shortest": shortest, "version": VERSION}
-    mark = fingerprint([opened.description["identity"], settings])
+    settings = {"max_chars": max_chars, "min_page_chars": min_page_chars, "version": VERSION}
+    mark = fingerprint([opened.identity, settings])
     if out.exists():
         _check_same(out, mark)
         return out
     work = out.with_name(f".{out.name}.{mark[:8]}.work")
     work.mkdir(parents=True, exist_ok=True)
-    tasks = [
-        _Task(part, work / f"passages-{number:05d}.parquet", length, shortest)
-        for number, part in enumerate(opened.parts)
-    ]
-    _write_shards(tasks, workers or os.cpu_count() or 1)
-    manifest = _manifest(opened, settings, [task.shard for task in tasks])
+    faults: Counter[str] = Counter()
+    tasks = _tasks(opened, work, faults, max_chars, min_page_chars)
+    workers = 1 if opened.files and opened.size < SMALL else workers or os.cpu_count() or 1
+    shards = _write_shards(tasks, opened, workers)
+    manifest = _manifest(opened, settings, shards, faults)
     write_json(work / MANIFEST, {"fingerprint": mark, **manifest})
-    _tell(manifest["pages"])
+    if faults:
+        listed = ", ".join(f"{reason}: {number}" for reason, number in faults.items())
+        log(f"{opened.name}: some input could not be read, the rest was used. {listed}")
     work.rename(out)
     return out
 
@@ -78,159 +86,141 @@ def _check_same(out: Path, mark: str) -> None:
     try:
         found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{out}: stands there and is no wiki build. Give another --out."
-        ) from None
+        raise UserError(f"{out}: exists but is not a wiki build. Give another --out.") from None
     if found != mark:
         raise UserError(
             f"{out}: a build of another source or other settings. Give another --out, or "
-            "remove the folder to build anew."
+            "delete the folder."
         )
-    log(f"{out}: this build is there already")
+    log(f"{out}: reusing the finished build")
 
 
-def _write_shards(tasks: list[_Task], workers: int) -> None:
-    missing = [task for task in tasks if not task.shard.exists()]
-    if len(missing) < len(tasks):
-        log(f"goes on after {len(tasks) - len(missing)} of {len(tasks)} shards")
-    total = sum(task.part.size for task in missing)
-    progress = Progress("wiki", -(-total // _MEGABYTE), "MB")
-    done = 0
-    for task in _run(missing, min(workers, len(missing))):
-        done += task.part.size
-        progress.advance(-(-done // _MEGABYTE) - progress.done)
+def _tasks(
+    source: Source, work: Path, faults: Counter[str], max_chars: int, min_page_chars: int
+) -> Iterator[_Task]:
+    """Group the pages in their order; the same source gives the same groups."""
+    pages: list[Page] = []
+    number = chars = start = position = 0
+    for position, page in read_pages(source, faults):
+        pages.append(page)
+        chars += len(page.text)
+        if chars >= SHARD_CHARS:
+            shard = work / f"passages-{number:05d}.parquet"
+            yield _Task(tuple(pages), shard, position - start, max_chars, min_page_chars)
+            pages, chars, start, number = [], 0, position, number + 1
+    shard = work / f"passages-{number:05d}.parquet"
+    yield _Task(tuple(pages), shard, position - start, max_chars, min_page_chars)
 
 
-def _run(tasks: list[_Task], workers: int) -> Iterator[_Task]:
-    """Write each shard; yield each task when it is done, in no order."""
-    if workers <= 1:
+def _write_shards(tasks: Iterator[_Task], source: Source, workers: int) -> list[Path]:
+    unit, scale = ("MB", 1_000_000) if source.files else ("pages", 1)
+    progress = Progress("wiki", -(-source.size // scale), unit)
+    shards, done, reused = [], 0, 0
+    for task, was_there in _run(tasks, workers):
+        shards.append(task.shard)
+        reused += was_there
+        done += task.size
+        progress.advance(done // scale - progress.done)
+    if reused:
+        log(f"{reused} of {len(shards)} shards were finished before")
+    return sorted(shards)
+
+
+def _run(tasks: Iterator[_Task], workers: int) -> Iterator[tuple[_Task, bool]]:
+    """Write the missing shards; yield each task when it is done, and whether it was before.
+
+    Few tasks wait at a time, so that the memory stays flat however large the source is.
+    """
+    if workers == 1:
         for task in tasks:
-            _write_shard(task)
-            yield task
+            was_there = task.shard.exists()
+            if not was_there:
+                write_shard(task)
+            yield task._replace(pages=()), was_there
         return
-    from concurrent.futures import as_completed
-    from multiprocessing import get_context
-
-    with ExitStack() as stack:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"))
-        # On Ctrl-C or a fault no further shard is begun.
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        futures = {pool.submit(_write_shard, task): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool as error:
-            raise UserError(
-                "A worker process was ended from outside, most often for want of memory. Run "
-                "the same command again with --workers 1; finished shards are kept."
-            ) from error
-
-
-def _write_shard(task: _Task) -> None:
-    """The passages of one part to one parquet file, its counts in the file's metadata."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
-    counts: Counter[str] = Counter()
-    rows: list[Passage] = []
-    date = ""
-    with _no_collector(), atomic_write(task.shard) as partial:
-        # What repeats is packed as well without dictionaries, and faster.
-        writer = pq.ParquetWriter(partial, schema, compression="zstd", use_dictionary=False)
-        with writer:
-            for pages in _batches(read_part(task.part, counts)):
-                date = max(date, *(page.date for page in pages))
-                for cut in cut_pages(pages, task.length, task.shortest):
-                    counts[f"left out: {cut.reason}" if cut.reason else "kept"] += 1
-                    counts["finished by the parser"] += cut.parsed
-                    rows += cut.passages
-                if len(rows) >= _ROWS:
-                    _write_rows(writer, schema, rows, counts)
-                    rows = []
-            _write_rows(writer, schema, rows, counts)
-            told = {"counts": dict(+counts), "date": date}
-            writer.add_key_value_metadata({"kowiki": json.dumps(told, ensure_ascii=False)})
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without Python's search for cycles, a twentieth of the time: there are hardly any."""
-    running = gc.isenabled()
-    gc.disable()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    waiting: dict[Future[None], _Task] = {}
     try:
-        yield
+        for task in tasks:
+            if task.shard.exists():
+                yield task._replace(pages=()), True
+                continue
+            waiting[pool.submit(write_shard, task)] = task._replace(pages=())
+            if len(waiting) > workers:
+                yield from _finished(waiting)
+        while waiting:
+            yield from _finished(waiting)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A worker process was killed, probably out of memory. Run the same command again "
+            "with fewer --workers; finished shards are kept."
+        ) from error
     finally:
-        if running:
-            gc.enable()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(pages: Iterable[Page]) -> Iterator[list[Page]]:
-    """The pages in order, together as long as they are short."""
-    batch: list[Page] = []
-    size = 0
-    for page in pages:
-        batch.append(page)
-        size += len(page.text)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _finished(waiting: dict[Future[None], _Task]) -> Iterator[tuple[_Task, bool]]:
+    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in done:
+        task = waiting.pop(future)
+        future.result()
+        yield task, False
 
 
-def _write_rows(writer: Any, schema: Any, rows: list[Passage], counts: Counter[str]) -> None:
+def write_shard(task: _Task) -> None:
+    """Write the passages of some pages to a parquet file, with the counts in its metadata."""
     import pyarrow as pa
-
-    counts["passages"] += len(rows)
-    counts["characters"] += sum(len(row.text) for row in rows)
-    columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-    writer.write_table(pa.table([_strings(column) for column in columns], schema=schema))
-
-
-def _strings(values: Sequence[str]) -> Any:
-    """What `pa.array` gives of strings; that would import pandas, for a second."""
-    import numpy as np
-    import pyarrow as pa
-
-    encoded = [value.encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(value) for value in encoded], out=offsets[1:])
-    data = pa.py_buffer(b"".join(encoded))
-    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), data)
-
-
-def _manifest(source: Source, settings: dict[str, int], shards: list[Path]) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    counts: Counter[str] = Counter()
-    dates = []
+    counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
+    rows: list[Passage] = []
+    for page in task.pages:
+        cut = cut_page(page, task.max_chars, task.min_page_chars)
+        counts["pages"][f"left out: {cut.reason}" if cut.reason else "kept"] += 1
+        _add(counts, cut)
+        rows += cut.passages
+    date = max((page.date for page in task.pages), default="")
+    about = json.dumps({"counts": counts, "date": date}, ensure_ascii=False)
+    fields = [*((name, pa.string()) for name in COLUMNS), ("sentences", pa.list_(pa.string()))]
+    schema = pa.schema(fields, metadata={"kowiki": about})
+    columns = list(zip(*rows, strict=True)) or [()] * len(fields)
+    arrays = [pa.array(list(c), f.type) for c, f in zip(columns, schema, strict=True)]
+    with atomic_write(task.shard) as partial:
+        pq.write_table(pa.table(arrays, schema=schema), partial, compression="zstd")
+
+
+def _add(counts: dict[str, Counter[str]], cut: Cut) -> None:
+    counts["sections"].update(cut.sections)
+    counts["sentences"].update(cut.sentences)
+    counts["templates"].update(cut.templates)
+
+
+def _manifest(
+    source: Source, settings: dict[str, int], shards: list[Path], faults: Counter[str]
+) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
+    dates, passages = [], 0
     for shard in shards:
-        told = json.loads(pq.read_metadata(shard).metadata[b"kowiki"])
-        counts += Counter(told["counts"])
-        dates.append(told["date"])
-    passages, characters = counts.pop("passages", 0), counts.pop("characters", 0)
+        metadata = pq.read_metadata(shard)
+        about = json.loads(metadata.metadata[b"kowiki"])
+        passages += metadata.num_rows
+        dates.append(about["date"])
+        for group in _GROUPS:
+            counts[group].update(about["counts"][group])
+    counts["pages"].update(faults)
     if not passages:
-        raise UserError(
-            f"{source.description['name']}: no page with text in it was found "
-            f"({json.dumps(counts, ensure_ascii=False) if counts else 'no page at all'})."
-        )
+        reasons = json.dumps(counts["pages"], ensure_ascii=False) if counts["pages"] else "none"
+        raise UserError(f"{source.name}: no page with text was found (pages: {reasons}).")
     return {
         "snapshot": source.snapshot or max(dates) or None,
-        "source": source.description,
+        "source": {"name": source.name, "size": source.size, "identity": source.identity},
         "settings": settings,
         "passages": passages,
-        "characters": characters,
-        "pages": dict(sorted(counts.items())),
+        "pages": dict(sorted(counts["pages"].items())),
+        "sections_left_out": dict(counts["sections"].most_common()),
+        "sentences_left_out": dict(counts["sentences"].most_common()),
+        "templates_without_reading": dict(counts["templates"].most_common(LISTED_TEMPLATES)),
         "shards": [shard.name for shard in shards],
     }
-
-
-def _tell(pages: dict[str, int]) -> None:
-    """What was lost to faults of the source, plainly."""
-    ordinary = ("kept", "finished by the parser", "left out: ")
-    faults = {reason: n for reason, n in pages.items() if not reason.startswith(ordinary)}
-    if faults:
-        listed = ", ".join(f"{reason}: {number}" for reason, number in faults.items())
-        log(f"The source has faults; the rest was read. {listed}")

@@ -1,4 +1,4 @@
-"""The articles that a list of curriculum objectives asks for, over one index of a wiki."""
+"""The articles that a list of curriculum objectives retrieves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from solution.core import UserError, resolve_path
-from solution.kowiki.analyse import Analyser
 from solution.kowiki.index import open_index
 
 
 class Article(NamedTuple):
-    """One article and the objective that asked for it with the highest score."""
+    """One article and the objective that retrieved it with the highest score."""
 
     page_id: str
     title: str
@@ -23,9 +22,9 @@ class Article(NamedTuple):
 
 
 def read_objectives(path: Path) -> list[tuple[str, str]]:
-    """(subject, objective) of a text file: one objective a line below `# subject`.
+    """Read (subject, objective) pairs: one objective a line below `# subject`.
 
-    Raises UserError where the file can't be read or holds none.
+    Raises UserError where the file cannot be read or holds none.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -33,8 +32,32 @@ def read_objectives(path: Path) -> list[tuple[str, str]]:
         raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
     rows = list(_rows(text))
     if not rows:
-        raise UserError(f"{path}: no objective in it. Write one a line, under `# subject`.")
+        raise UserError(f"{path}: no objective in it. Write one a line, below `# subject`.")
     return rows
+
+
+def select_articles(objectives: Path, folder: Path, top_k: int) -> list[Article]:
+    """Return the articles of the `top_k` best passages of every objective, best first."""
+    rows = read_objectives(resolve_path(str(objectives)))
+    queries = [f"{subject} {objective}" for subject, objective in rows]
+    found: dict[str, Article] = {}
+    hits_of = open_index(folder).search(queries, top_k)
+    for (subject, objective), hits in zip(rows, hits_of, strict=True):
+        for hit in hits:
+            page = hit.passage.page_id
+            if page not in found or hit.score > found[page].score:
+                found[page] = Article(page, hit.passage.title, subject, objective, hit.score)
+    return sorted(found.values(), key=lambda article: (-article.score, article.page_id))
+
+
+def articles_text(articles: list[Article], as_json: bool) -> str:
+    """Format one article a line: JSON, or score, title and the objective that retrieved it."""
+    if as_json:
+        return "\n".join(json.dumps(one._asdict(), ensure_ascii=False) for one in articles)
+    lines = [
+        f"{one.score:7.2f}  {one.title}  ({one.subject}: {one.objective})" for one in articles
+    ]
+    return "\n".join([*lines, f"{len(articles)} articles"])
 
 
 def _rows(text: str) -> Iterator[tuple[str, str]]:
@@ -44,29 +67,3 @@ def _rows(text: str) -> Iterator[tuple[str, str]]:
             subject = line.lstrip("# ")
         elif line:
             yield subject, line
-
-
-def select_articles(
-    objectives: Path, folder: Path, analyser: Analyser, k: int
-) -> list[Article]:
-    """The articles of the `k` best passages of every objective, each once, best first."""
-    rows = read_objectives(resolve_path(str(objectives)))
-    index = open_index(folder, analyser)
-    found: dict[str, Article] = {}
-    queries = [f"{subject} {objective}" for subject, objective in rows]
-    for (subject, objective), hits in zip(rows, index.search(queries, k), strict=True):
-        for hit in hits:
-            page = hit.passage.page_id
-            if page not in found or hit.score > found[page].score:
-                found[page] = Article(page, hit.passage.title, subject, objective, hit.score)
-    return sorted(found.values(), key=lambda article: (-article.score, article.page_id))
-
-
-def articles_text(articles: list[Article], as_json: bool) -> str:
-    """One article a line: JSON, or score, title and the objective that asked for it."""
-    if as_json:
-        return "\n".join(json.dumps(one._asdict(), ensure_ascii=False) for one in articles)
-    lines = [
-        f"{one.score:7.2f}  {one.title}  ({one.subject}: {one.objective})" for one in articles
-    ]
-    return "\n".join([*lines, f"{len(articles)} articles"])

@@ -1,17 +1,44 @@
-"""The passage: a few whole sentences of an article; reading what `build` wrote."""
+"""Articles to passages of whole sentences; the passages that `build` wrote."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.core import UserError, sha256_file
+from solution.kowiki.sources import Page
+from solution.kowiki.wikitext import HEADING, HOLE, Rendered, listed, render, tidy
 
 MANIFEST = "manifest.json"
 COLUMNS = ("passage_id", "page_id", "title", "section", "text")
 BUILD = "Make it with `./run.sh kowiki build SOURCE --out DIR`."
+MAX_BRACKET = 300
+"""A bracket that is still open after so many characters was never closed."""
+
+_REDIRECT = re.compile(r"\s*[#＃]\s*(?:넘겨주기|redirect)\s*:?\s*\[\[", re.IGNORECASE)
+_LISTS_MEANINGS = re.compile(
+    r"(?:다음|아래)[^.\n]{0,30}(?:뜻|가리키|가리킨|말한|있다|동음이의)[^\n]{0,9}$"
+)
+_PLAIN_HEADING = re.compile(r"^(={2,6})[ \t]*([^=\n].*?)[ \t]*={2,6}[ \t]*$", re.MULTILINE)
+# Every full stop ends `다.` before a blank or the line, or belongs to a number or a Latin word.
+_STOP = re.compile(r"(?<=다\.) ")
+_UNCLEAR = re.compile(r"[?!…。]|(?<!다)\.(?![\dA-Za-z])|(?<=다)\.(?! |$)|[A-Z]\. ")
+_END = re.compile(r"[.!?。…][\"'”’」』)\]]*$")
+_PAIRS = ("()", "[]", "《》", "〈〉", "“”", "「」", "『』")
+_EMPTY = re.compile(r"《\s*》|〈\s*〉|“\s*”|‘\s*’|「\s*」|『\s*』|\(\s*\)|\[\s*\]|(?<![\w\"])\"\s*\"")
+# A particle, copula or counter that follows nothing: what stood before it is gone.
+_BARE = re.compile(
+    r"(?:^|(?<![A-Za-z0-9)\]>”’\"」』》〉])\s|[(《“‘])(?:(?:[은는를을와로의]|에(?:서|게|는|도)?|으로|에서[는의]|이?라[는고]|이[며고]|"
+    r"[이였]다|이었다|이[었였]으며)(?=[ .)])|(?:이|가)(?=[.,)])|,)"
+    r"|(?:[은는이가약]|총|모두|인구는) (?:명|년|월|km²?|m²?|kg|%)(?=[이으에을를의로다,.])"
+    r"|[,·]\s*[,·]|\bformula_\d"
+)
 
 
 class Passage(NamedTuple):
@@ -23,20 +50,96 @@ class Passage(NamedTuple):
     section: str
     """The path of headings, such as `역사 > 고대`."""
     text: str
+    sentences: tuple[str, ...] = ()
+    """The sentences of `text`; none where it is a part of one that was too long."""
 
     @property
     def heading(self) -> str:
-        """Where the text stands: the title and the path of headings."""
+        """Return the title and the path of headings."""
         return " > ".join(filter(None, (self.title, self.section)))
 
     @property
     def titled(self) -> str:
-        """The text with its heading in front, as it is indexed and shown to a model."""
+        """Return the text with its heading in front, as it is indexed and shown to a model."""
         return ": ".join(filter(None, (self.heading, self.text)))
 
 
+class Cut(NamedTuple):
+    """The passages of a page, or why there are none, and what was left out of it."""
+
+    passages: list[Passage]
+    reason: str = ""
+    sections: Counter[str] = Counter()
+    sentences: Counter[str] = Counter()
+    templates: Counter[str] = Counter()
+
+
+def cut_page(page: Page, max_chars: int, min_page_chars: int) -> Cut:
+    """Cut a page into passages of at most `max_chars` characters of whole sentences.
+
+    Other namespaces and content models, redirects, disambiguation pages and stubs, whose
+    sentences have fewer than `min_page_chars` characters, are left out.
+    """
+    rendered = Rendered("", reason=_excluded(page))
+    if not rendered.reason:
+        rendered = render(page.text) if page.model else Rendered(_plain(page))
+    if rendered.reason or _lists_meanings(rendered.text):
+        return Cut([], rendered.reason or "disambiguation")
+    cut = Cut([], "", Counter(), Counter(), Counter())
+    found = []
+    for path, body in _sections(rendered.text, cut.sections):
+        good = [s for s in split_sentences(body) if not _rejected(s, rendered, cut)]
+        found.append((path, good))
+    if sum(len(sentence) for _, good in found for sentence in good) < min_page_chars:
+        return cut._replace(reason="stub")
+    number = count()
+    for path, good in found:
+        for text, sentences in pack(good, max_chars):
+            name = f"{page.page_id}-{next(number)}"
+            cut.passages.append(Passage(name, page.page_id, page.title, path, text, sentences))
+    return cut
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split lines of prose into sentences; ends without a full stop are left out."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        if "." in line or _END.search(line):
+            pieces = _STOP.split(line)
+            if _UNCLEAR.search(line) or not all(map(_is_balanced, pieces)):
+                pieces = _joined(_kiwi_sentences(line))
+            found += [piece for piece in pieces if _END.search(piece)]
+    return [sentence for sentence in found if _is_korean(sentence)]
+
+
+def sentence_fault(sentence: str) -> str:
+    """Return why a sentence lost a part of its text; '' where nothing is missing."""
+    if HOLE.search(sentence):
+        return "lost a template, formula or link"
+    if _EMPTY.search(sentence):
+        return "empty quotes or brackets"
+    if not _is_balanced(re.sub(r"^[\w가-힣]{1,2}\)", "", sentence)):
+        return "unbalanced quotes or brackets"
+    return "a particle or counter after nothing" if _BARE.search(sentence) else ""
+
+
+def pack(sentences: Iterable[str], max_chars: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Join sentences while they fit; one longer than `max_chars` is cut and is no sentence."""
+    joined: list[str] = []
+    for sentence in sentences:
+        if joined and len(" ".join(joined)) + 1 + len(sentence) > max_chars:
+            yield " ".join(joined), tuple(joined)
+            joined = []
+        if len(sentence) > max_chars:
+            yield from ((piece, ()) for piece in _cut_long(sentence, max_chars))
+        else:
+            joined.append(sentence)
+    if joined:
+        yield " ".join(joined), tuple(joined)
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What `build` says of its passages: source, snapshot, settings, counts, shards.
+    """Return the manifest of a build: source, snapshot, settings, counts, shards.
 
     Raises UserError where the folder holds no finished build.
     """
@@ -55,7 +158,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def build_digest(folder: Path) -> str:
-    """The SHA-256 of a build's manifest, which names its source and settings.
+    """Return the SHA-256 of a build's manifest, which names its source and settings.
 
     Raises UserError where the folder holds no finished build.
     """
@@ -64,17 +167,114 @@ def build_digest(folder: Path) -> str:
 
 
 def read_passages(folder: Path) -> Iterator[Passage]:
-    """All passages of a finished build, in its order, a few thousand in memory at a time.
+    """Yield the passages of a finished build in its order, holding a few thousand in memory.
 
     Raises UserError where the folder holds no finished build or a shard is missing.
     """
     import pyarrow.parquet as pq
 
+    columns = [*COLUMNS, "sentences"]
     for name in read_manifest(folder)["shards"]:
         try:
             with pq.ParquetFile(folder / name) as shard:
-                for batch in shard.iter_batches(batch_size=4096, columns=list(COLUMNS)):
-                    columns = [batch.column(column).to_pylist() for column in COLUMNS]
-                    yield from map(Passage, *columns)
-        except (OSError, ValueError) as error:
+                for batch in shard.iter_batches(batch_size=4096, columns=columns):
+                    values = [batch.column(column).to_pylist() for column in columns]
+                    yield from map(Passage, *values[:-1], map(tuple, values[-1]))
+        except (KeyError, OSError, ValueError) as error:
             raise UserError(f"{folder / name}: cannot be read: {error}. {BUILD}") from error
+
+
+def _excluded(page: Page) -> str:
+    if page.namespace != 0:
+        return "other namespace"
+    if page.redirect or _REDIRECT.match(page.text):
+        return "redirect"
+    if page.model not in ("", "wikitext"):
+        return f"content model {page.model}"
+    if page.title.endswith("(동음이의)"):
+        return "disambiguation"
+    return "" if page.text.strip() else "no text"
+
+
+def _plain(page: Page) -> str:
+    """Return extracted text without a first line that repeats the title."""
+    first, line, rest = page.text.partition("\n")
+    text = rest if line and first.strip() == page.title else page.text
+    return tidy(_PLAIN_HEADING.sub(lambda match: f"{HEADING}{len(match[1])}{match[2]}", text))
+
+
+def _lists_meanings(text: str) -> bool:
+    """Whether the page opens with 'X는 다음을 가리킨다:' and a list."""
+    opening = text[:200].lstrip().partition("\n")[0]
+    return len(opening) < 100 and _LISTS_MEANINGS.search(opening) is not None
+
+
+def _sections(text: str, dropped: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield each section's path and text, without those that list sources or links."""
+    first, *others = text.split(HEADING)
+    yield "", first
+    path: list[tuple[int, str]] = []
+    for other in others:
+        line, _, body = other.partition("\n")
+        level, name = int(line[0]), HOLE.sub("", line[1:]).strip()
+        path = [entry for entry in path if entry[0] < level] + [(level, name)]
+        listing = [one for _, one in path if "".join(one.split()) in listed("sections")]
+        if listing:
+            dropped[listing[0]] += 1
+        else:
+            yield " > ".join(one for _, one in path), body
+
+
+def _rejected(sentence: str, rendered: Rendered, cut: Cut) -> bool:
+    fault = sentence_fault(sentence)
+    if fault:
+        cut.sentences[fault] += 1
+        cut.templates.update({rendered.name(hole) for hole in HOLE.findall(sentence)})
+    return bool(fault)
+
+
+def _is_balanced(sentence: str) -> bool:
+    return sentence.count('"') % 2 == 0 and all(
+        sentence.count(opened) == sentence.count(closed) for opened, closed in _PAIRS
+    )
+
+
+def _is_korean(sentence: str) -> bool:
+    letters = [char for char in sentence if char.isalpha()]
+    return 2 * sum("가" <= char <= "힣" for char in letters) >= len(letters)
+
+
+@cache
+def _kiwi() -> Any:
+    from kiwipiepy import Kiwi
+
+    return Kiwi(num_workers=0)
+
+
+def _kiwi_sentences(line: str) -> list[str]:
+    sentences = _kiwi().split_into_sents(line, return_sub_sents=False)
+    return [line[sentence.start : sentence.end].strip() for sentence in sentences]
+
+
+def _joined(pieces: Iterable[str]) -> list[str]:
+    """Join pieces until their brackets and quotes are closed: Kiwi also splits inside them."""
+    found: list[str] = []
+    open_text = ""
+    for piece in pieces:
+        open_text = f"{open_text} {piece}" if open_text else piece
+        if _is_balanced(open_text) or len(open_text) > MAX_BRACKET:
+            found.append(open_text)
+            open_text = ""
+    return [*found, open_text] if open_text else found
+
+
+def _cut_long(sentence: str, max_chars: int) -> Iterator[str]:
+    """Cut at the last comma, else the last blank, else anywhere."""
+    while len(sentence) > max_chars:
+        at = sentence.rfind(", ", max_chars // 2, max_chars) + 1
+        at = at or sentence.rfind(" ", 1, max_chars) or max_chars
+        at = max_chars if at < 1 else at
+        yield sentence[:at].strip()
+        sentence = sentence[at:].strip()
+    if sentence:
+        yield sentence
