@@ -1,4 +1,4 @@
-"""Cleaning and building: speed, memory and fidelity beside mwparserfromhell, in one run.
+"""Dump to passages: speed and peak memory.
 
     python benchmarks/kowiki.py EXTRACT.jsonl.gz [--megabytes 100 500]
 
@@ -13,17 +13,12 @@ import argparse
 import gzip
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
-
-from solution.kowiki.clean import clean_by_parser, clean_by_rules
 
 HEAD = (
     '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="ko">\n'
@@ -98,53 +93,15 @@ def write_dump(pages: Sequence[tuple[str, str]], megabytes: int, path: Path) -> 
         stream.write("</mediawiki>\n")
 
 
-def f1(ours: str, theirs: str, size: int) -> float:
-    """Of the multisets of `size` neighbouring characters, blanks apart."""
-    ours, theirs = "".join(ours.split()), "".join(theirs.split())
-    a = Counter(ours[i : i + size] for i in range(len(ours) - size + 1))
-    b = Counter(theirs[i : i + size] for i in range(len(theirs) - size + 1))
-    return 2 * (a & b).total() / max(a.total() + b.total(), 1)
-
-
-def timed(name: str, texts: Sequence[str], function: Callable[[str], object]) -> list[object]:
-    start = time.process_time()
-    results = [function(text) for text in texts]
-    seconds = time.process_time() - start
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    print(
-        f"| {name} | {megabytes:.1f} | {seconds:.2f} | {megabytes / seconds:.1f} |", flush=True
-    )
-    return results
-
-
-def cleaners(texts: Sequence[str]) -> None:
-    print(
-        f"\nCleaners on {len(texts)} pages\n\n"
-        "| cleaner | MB | CPU s | MB/s |\n|---|--:|--:|--:|"
-    )
-    ours = [str(text) for text, _ in timed("rules", texts, clean_by_rules)]  # type: ignore[misc, has-type]
-    theirs = [str(text) for text in timed("mwparserfromhell", texts, clean_by_parser)]
-    pairs = list(zip(ours, theirs, strict=True))
-    for size in (1, 3):
-        values = sorted(f1(a, b, size) for a, b in pairs)
-        print(
-            f"\nF1 of {size}-character sequences with mwparserfromhell: mean "
-            f"{sum(values) / len(values):.4f}, lowest {values[0]:.4f}"
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("extract", type=Path)
     parser.add_argument("--megabytes", nargs="+", type=int, default=[100, 500])
-    parser.add_argument("--wikiextractor", type=Path, help="a Python that has it installed")
-    parser.add_argument("--pages", type=int, default=300, help="for the cleaners")
     options = parser.parse_args()
     rng = random.Random(0)
     with gzip.open(options.extract, "rt", encoding="utf-8") as stream:
         rows = [json.loads(line) for _, line in zip(range(6000), stream, strict=False)]
     plain = [(row["title"], wikitext(row["title"], row["text"], rng)) for row in rows]
-    cleaners([text for _, text in rng.sample(plain, options.pages)])
     pages = [(title, escape(text, {'"': "&quot;"})) for title, text in plain]
     print("\nDump to passages, one process\n")
     print("| XML MB | wall s | CPU s | MB/s of CPU | peak MiB |\n|--:|--:|--:|--:|--:|")
@@ -162,25 +119,6 @@ def main() -> None:
                 f"| {peak:.0f} |",
                 flush=True,
             )
-            if options.wikiextractor and megabytes == options.megabytes[0]:
-                extractor(options.wikiextractor, dump, Path(folder) / "extracted")
-
-
-def extractor(python: Path, dump: Path, out: Path) -> None:
-    """WikiExtractor on the same dump: one worker, templates off, its fastest way."""
-    options = ["--processes", "1", "--no-templates", "--json", "--quiet", "-o", str(out)]
-    command = [str(python), "-m", "wikiextractor.WikiExtractor", *options, str(dump)]
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    wall = time.perf_counter() - start
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = sum(1 for file in out.rglob("wiki_*") for _ in file.open("rb"))
-    print(
-        f"\nWikiExtractor (no templates, 1 worker) on the {dump.stat().st_size / 1e6:.0f} MB: "
-        f"{wall:.1f} s wall, {found} articles; its most memory in one process "
-        f"{children.ru_maxrss / 1024:.0f} MiB\n",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

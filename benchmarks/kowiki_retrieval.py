@@ -1,6 +1,6 @@
-"""How often a question finds its own passage, by analyser, by length of passage and by query.
+"""How often a question finds its own passage, by length of passage and by query.
 
-    python benchmarks/kowiki_retrieval.py DATA [--analysers bigrams kiwi] [--lengths 150 300]
+    python benchmarks/kowiki_retrieval.py DATA [--lengths 150 300]
 
 DATA holds kobest/, korquad/ and kowiki/ (see docs/kowiki.md). Prints tables in Markdown.
 """
@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from solution.kowiki import Index, Passage, build, read_passages
-from solution.kowiki.analyse import Analyser
-from solution.kowiki.index import write_index
-from solution.kowiki.pages import pieces_of
+from solution.kowiki.index import K1, B, write_index
+from solution.kowiki.passages import pack, split_sentences
 
 K = 10
 
@@ -118,10 +117,10 @@ def measure(
     return row(name, ranks, time.process_time() - start)
 
 
-def indexed(passages: Sequence[Passage], analyser: Analyser, **settings: float) -> Index:
+def indexed(passages: Sequence[Passage], **settings: float) -> Index:
     folder = Path(tempfile.mkdtemp(prefix="kowiki-"))
-    write_index(passages, len(passages), folder / "index", analyser, **settings)
-    return Index(folder / "index", analyser)
+    write_index(passages, len(passages), folder / "index", **settings)
+    return Index(folder / "index")
 
 
 def cut(paragraphs: Sequence[tuple[str, str, str]], length: int) -> list[Passage]:
@@ -129,7 +128,7 @@ def cut(paragraphs: Sequence[tuple[str, str, str]], length: int) -> list[Passage
     return [
         Passage(f"{page}-{number}", page, title, "", piece)
         for page, title, text in paragraphs
-        for number, piece in enumerate(pieces_of(text, length))
+        for number, (piece, _) in enumerate(pack(split_sentences(text), length))
     ]
 
 
@@ -149,7 +148,6 @@ QUERIES: dict[str, Callable[[Task], str]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--analysers", nargs="+", default=["bigrams", "words", "kiwi"])
     parser.add_argument("--lengths", nargs="+", type=int, default=[150, 200, 300, 400])
     parser.add_argument("--every", type=int, default=1, help="use every n-th question only")
     options = parser.parse_args()
@@ -157,31 +155,28 @@ def main() -> None:
     passages, tasks = boolq(options.data)
     tasks = tasks[:: options.every]
     print(f"\nKoBEST BoolQ: {len(tasks)} questions, {len(passages)} passages\n")
-    print(HEAD.format("analyser"))
-    for analyser in options.analysers:
-        for k1, b in ((0.9, 0.4), (1.2, 0.75)):
-            index = indexed(passages, analyser, k1=k1, b=b)
-            print(measure(f"{analyser}, k1 {k1}, b {b}", index, tasks), flush=True)
+    print(HEAD.format("setting"))
+    for k1, b in ((K1, B), (0.9, 0.4), (1.2, 0.75)):
+        index = indexed(passages, k1=k1, b=b)
+        print(measure(f"k1 {k1}, b {b}", index, tasks), flush=True)
 
     paragraphs, tasks = korquad(options.data)
     tasks = tasks[:: options.every]
     extract = next(options.data.glob("kowiki/*.jsonl.gz"))
     folder = Path(tempfile.mkdtemp(prefix="kowiki-"))
     for length in options.lengths:
-        wiki = list(read_passages(build(str(extract), folder / str(length), length=length)))
+        wiki = list(read_passages(build(str(extract), folder / str(length), max_chars=length)))
         passages = cut(paragraphs, length) + wiki
         print(
             f"\nKorQuAD: {len(tasks)} questions, passages up to {length} characters: "
             f"{len(passages)} of them\n"
         )
-        print(HEAD.format("analyser"))
-        analysers: list[Analyser] = options.analysers if length == 300 else ["bigrams"]
-        for analyser in analysers:
-            index = indexed(passages, analyser)
-            print(measure(analyser, index, tasks), flush=True)
-            if analyser == "bigrams" and length == 300:
-                for name, query in list(QUERIES.items())[1:]:
-                    print(measure(name, index, tasks[::5], query), flush=True)
+        print(HEAD.format("query"))
+        index = indexed(passages)
+        queries = QUERIES if length == 300 else {"question": QUERIES["question"]}
+        for name, query in queries.items():
+            some = tasks if name == "question" else tasks[::5]
+            print(measure(name, index, some, query), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ def add_kowiki(command: argparse.ArgumentParser) -> None:
         "source", nargs="?", default=wiki, help="dump, folder, parquet or hub id"
     )
     action.add_argument("--out", type=Path, default=built, help="folder to write")
+    action.add_argument("--max-chars", type=int, default=300, help="length of a passage")
+    action.add_argument("--min-page-chars", type=int, default=100, help="shorter pages go")
+    action.add_argument("--workers", type=int, help="processes (default: one a core)")
     action.set_defaults(command=_kowiki_build)
     action = actions.add_parser("search", help="find passages, or the articles of objectives")
     action.add_argument("query", nargs="?", help="what to search for")
     action.add_argument("--passages", type=Path, default=built, help="folder of a build")
     action.add_argument("--objectives", type=Path, help="file of one objective a line")
-    action.add_argument("-k", type=int, default=5, help="passages to find a query")
-    action.add_argument("--analyser", choices=["bigrams", "words", "kiwi"], default="bigrams")
+    action.add_argument("--top-k", type=int, default=5, help="passages for each query")
     action.add_argument("--json", action="store_true", help="one JSON object a line")
     action.set_defaults(command=_kowiki_search)
     action = actions.add_parser("questions", help="make questions that no exam holds")
@@ -55,7 +57,13 @@ def _kowiki_build(options: argparse.Namespace) -> None:
     from solution.kowiki import build, open_index, read_manifest
 
     local = resolve_path(options.source)
-    folder = build(str(local) if local.exists() else options.source, options.out)
+    folder = build(
+        str(local) if local.exists() else options.source,
+        options.out,
+        max_chars=options.max_chars,
+        min_page_chars=options.min_page_chars,
+        workers=options.workers,
+    )
     open_index(folder)
     told = read_manifest(folder)
     print(f"{folder}: {told['passages']} passages of {told['pages'].get('kept', 0)} articles")
@@ -67,11 +75,11 @@ def _kowiki_search(options: argparse.Namespace) -> None:
 
     if (options.query is None) == (options.objectives is None):
         raise UserError("Give either a query or --objectives FILE.")
-    wiki, how = options.passages, (options.analyser, options.k)
+    wiki, top_k = options.passages, options.top_k
     if options.objectives:
-        print(articles_text(select_articles(options.objectives, wiki, *how), options.json))
+        print(articles_text(select_articles(options.objectives, wiki, top_k), options.json))
     else:
-        print(search(options.query, wiki, *how, options.json))
+        print(search(options.query, wiki, top_k, options.json))
 
 
 def _kowiki_questions(options: argparse.Namespace) -> None:

@@ -1,9 +1,8 @@
-"""From a wiki dump to passages, an index and questions."""
+"""Korean Wikipedia: passages, search, questions and retrieval."""
 
-from solution.kowiki.build import LENGTH, build
-from solution.kowiki.decontaminate import leaking, nearest
-from solution.kowiki.index import Hit, Index, open_index
-from solution.kowiki.judge import Judge
+from solution.kowiki.build import MAX_CHARS, build
+from solution.kowiki.index import Hit, Index, open_index, search
+from solution.kowiki.ngrams import leaked_ids, leaking, nearest
 from solution.kowiki.objectives import articles_text, select_articles
 from solution.kowiki.passages import Passage, build_digest, read_manifest, read_passages
 from solution.kowiki.questions import questions
@@ -14,10 +13,10 @@ from solution.kowiki.retrieval import (
     retrieval_inputs,
     retrieve_passages,
 )
-from solution.kowiki.search import search
+from solution.kowiki.teacher import Judge
 
 __all__ = [
-    "LENGTH",
+    "MAX_CHARS",
     "Found",
     "Hit",
     "Index",
@@ -28,6 +27,7 @@ __all__ = [
     "articles_text",
     "build",
     "build_digest",
+    "leaked_ids",
     "leaking",
     "nearest",
     "open_index",

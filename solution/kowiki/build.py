@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.core import Progress, UserError, atomic_write, fingerprint, log, write_json
-from solution.kowiki.passages import COLUMNS, MANIFEST, Cut, Passage, cut_page
+from solution.kowiki.passages import COLUMNS, MANIFEST, Passage, cut_page
 from solution.kowiki.sources import Page, Source, open_source, read_pages
 
 VERSION = 2
@@ -59,7 +59,9 @@ def build(
         min_page_chars: Pages whose sentences have fewer characters are left out.
         workers: Processes, by default one for each core.
 
-    Raises UserError where the source cannot be read, or `out` holds anything else.
+    Raises:
+        UserError: The source cannot be read, or `out` holds anything else.
+
     """
     opened = open_source(source)
     settings = {"max_chars": max_chars, "min_page_chars": min_page_chars, "version": VERSION}
@@ -177,7 +179,8 @@ def write_shard(task: _Task) -> None:
     for page in task.pages:
         cut = cut_page(page, task.max_chars, task.min_page_chars)
         counts["pages"][f"left out: {cut.reason}" if cut.reason else "kept"] += 1
-        _add(counts, cut)
+        for group, counter in cut.counts.items():
+            counts[group].update(counter)
         rows += cut.passages
     date = max((page.date for page in task.pages), default="")
     about = json.dumps({"counts": counts, "date": date}, ensure_ascii=False)
@@ -187,12 +190,6 @@ def write_shard(task: _Task) -> None:
     arrays = [pa.array(list(c), f.type) for c, f in zip(columns, schema, strict=True)]
     with atomic_write(task.shard) as partial:
         pq.write_table(pa.table(arrays, schema=schema), partial, compression="zstd")
-
-
-def _add(counts: dict[str, Counter[str]], cut: Cut) -> None:
-    counts["sections"].update(cut.sections)
-    counts["sentences"].update(cut.sentences)
-    counts["templates"].update(cut.templates)
 
 
 def _manifest(

@@ -87,7 +87,9 @@ def open_index(folder: Path) -> Index:
         try:
             write_index(read_passages(folder), manifest["passages"], place, mark=mark)
         except OSError as error:
-            raise UserError(f"{place}: the index cannot be written: {error.strerror}.") from error
+            raise UserError(
+                f"{place}: the index cannot be written: {error.strerror}."
+            ) from error
     return Index(place)
 
 
@@ -100,7 +102,7 @@ def write_index(
     b: float = B,
     mark: Any = None,
 ) -> None:
-    """Write the index of `total` passages to the folder `place`, which appears when complete."""
+    """Write the index of `total` passages to `place`; the folder appears when complete."""
     import bm25s
 
     logging.getLogger("bm25s").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """Near-duplicates and decontamination by character n-grams.
 
-Words are a poor unit in Korean, where particles and spacing change them: characters are compared,
-without blanks, punctuation and case.
+Words are a poor unit in Korean, where particles and spacing change them: characters are
+compared, without blanks, punctuation and case.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class NgramIndex:
         return found
 
     def leaking(self, texts: Sequence[str]) -> list[str | None]:
-        """Return for every text the exam question whose stem and choices it contains, or None."""
+        """Return for every text the exam question that it spells out, or None."""
         sizes = np.maximum(np.asarray(self._whole.sum(1)).ravel(), 1)
         found: list[str | None] = []
         for start in range(0, len(texts), CHUNK):
@@ -86,7 +86,9 @@ class NgramIndex:
             share = (ours @ self._whole.T).toarray() / sizes[None, :]
             best = share.argmax(1)
             leaks = share[np.arange(len(best)), best] >= ALIKE
-            found += [self.exam[i].id if leak else None for i, leak in zip(best, leaks, strict=True)]
+            found += [
+                self.exam[i].id if leak else None for i, leak in zip(best, leaks, strict=True)
+            ]
         return found
 
     def _copied(self, texts: Iterable[str]) -> str | None:
@@ -115,23 +117,22 @@ def leaking(texts: Sequence[str], exam: Sequence[Question]) -> list[str | None]:
 def repeated(texts: Sequence[str]) -> list[bool]:
     """Return for each text whether an earlier one, itself no repetition, is nearly equal."""
     grams = _grams(([text] for text in texts), 4)
-    sizes = np.asarray(grams.sum(1)).ravel()
     rare = grams[:, np.flatnonzero(np.asarray(grams.sum(0)).ravel() <= COMMON)]
-    rare_sizes = np.asarray(rare.sum(1)).ravel()
+    sizes, rare_sizes = (np.asarray(one.sum(1)).ravel() for one in (grams, rare))
     near: defaultdict[int, list[int]] = defaultdict(list)
     for start in range(0, len(texts), CHUNK):
         pairs = (rare[start : start + CHUNK] @ rare.T).tocoo()
         rows, columns = pairs.row + start, pairs.col
         least = REPEATED / 2 * np.maximum(rare_sizes[rows], rare_sizes[columns])
-        kept = (columns < rows) & (pairs.data >= least)
-        for row, column in zip(rows[kept].tolist(), columns[kept].tolist(), strict=True):
+        likely = (columns < rows) & (pairs.data >= least)
+        rows, columns = rows[likely], columns[likely]
+        both = np.asarray(grams[rows].multiply(grams[columns]).sum(1)).ravel()
+        equal = both >= REPEATED * (sizes[rows] + sizes[columns] - both)
+        for row, column in zip(rows[equal].tolist(), columns[equal].tolist(), strict=True):
             near[row].append(column)
     found: list[bool] = []
     for row in range(len(texts)):
-        others = [column for column in near[row] if not found[column]]
-        both = (grams[others] @ grams[row].T).toarray().ravel()
-        jaccard = both / (sizes[row] + sizes[others] - both)
-        found.append(bool((jaccard >= REPEATED).any()))
+        found.append(any(not found[column] for column in near[row]))
     return found
 
 

@@ -19,7 +19,7 @@ MANIFEST = "manifest.json"
 COLUMNS = ("passage_id", "page_id", "title", "section", "text")
 BUILD = "Make it with `./run.sh kowiki build SOURCE --out DIR`."
 MAX_BRACKET = 300
-"""A bracket that is still open after so many characters was never closed."""
+"""A bracket open for so many characters is taken as never closed."""
 
 _REDIRECT = re.compile(r"\s*[#＃]\s*(?:넘겨주기|redirect)\s*:?\s*\[\[", re.IGNORECASE)
 _LISTS_MEANINGS = re.compile(
@@ -31,11 +31,15 @@ _STOP = re.compile(r"(?<=다\.) ")
 _UNCLEAR = re.compile(r"[?!…。]|(?<!다)\.(?![\dA-Za-z])|(?<=다)\.(?! |$)|[A-Z]\. ")
 _END = re.compile(r"[.!?。…][\"'”’」』)\]]*$")
 _PAIRS = ("()", "[]", "《》", "〈〉", "“”", "「」", "『』")
-_EMPTY = re.compile(r"《\s*》|〈\s*〉|“\s*”|‘\s*’|「\s*」|『\s*』|\(\s*\)|\[\s*\]|(?<![\w\"])\"\s*\"")
+_EMPTY = re.compile(
+    r"《\s*》|〈\s*〉|“\s*”|‘\s*’|「\s*」|『\s*』|\(\s*\)|\[\s*\]|(?<![\w\"])\"\s*\""
+)
 # A particle, copula or counter that follows nothing: what stood before it is gone.
 _BARE = re.compile(
-    r"(?:^|(?<![A-Za-z0-9)\]>”’\"」』》〉])\s|[(《“‘])(?:(?:[은는를을와로의]|에(?:서|게|는|도)?|으로|에서[는의]|이?라[는고]|이[며고]|"
-    r"[이였]다|이었다|이[었였]으며)(?=[ .)])|(?:이|가)(?=[.,)])|,)"
+    r"(?:^|(?<![A-Za-z0-9)\]>”’\"」』》〉])\s|[(《“‘])"
+    r"(?:(?:[은는를을와로의]|에(?:서|게|는|도)?|으로|에서[는의])(?=[ .)])"
+    r"|(?:이?라[는고]|이[며고]|[이였]다|이었다|이[었였]으며|이|가)(?=[.,)])"
+    r"|(?:이?라[는고]|이[며고]|[이였]다|이었다)(?= )|,)"
     r"|(?:[은는이가약]|총|모두|인구는) (?:명|년|월|km²?|m²?|kg|%)(?=[이으에을를의로다,.])"
     r"|[,·]\s*[,·]|\bformula_\d"
 )
@@ -68,10 +72,9 @@ class Cut(NamedTuple):
     """The passages of a page, or why there are none, and what was left out of it."""
 
     passages: list[Passage]
-    reason: str = ""
-    sections: Counter[str] = Counter()
-    sentences: Counter[str] = Counter()
-    templates: Counter[str] = Counter()
+    reason: str
+    counts: dict[str, Counter[str]]
+    """What was left out: `sections` by title, `sentences` by reason, `templates` by name."""
 
 
 def cut_page(page: Page, max_chars: int, min_page_chars: int) -> Cut:
@@ -84,12 +87,12 @@ def cut_page(page: Page, max_chars: int, min_page_chars: int) -> Cut:
     if not rendered.reason:
         rendered = render(page.text) if page.model else Rendered(_plain(page))
     if rendered.reason or _lists_meanings(rendered.text):
-        return Cut([], rendered.reason or "disambiguation")
-    cut = Cut([], "", Counter(), Counter(), Counter())
-    found = []
-    for path, body in _sections(rendered.text, cut.sections):
-        good = [s for s in split_sentences(body) if not _rejected(s, rendered, cut)]
-        found.append((path, good))
+        return Cut([], rendered.reason or "disambiguation", {})
+    cut = Cut([], "", {"sections": Counter(), "sentences": Counter(), "templates": Counter()})
+    found = [
+        (path, [s for s in split_sentences(body) if not _rejected(s, rendered, cut.counts)])
+        for path, body in _sections(rendered.text, cut.counts["sections"])
+    ]
     if sum(len(sentence) for _, good in found for sentence in good) < min_page_chars:
         return cut._replace(reason="stub")
     number = count()
@@ -107,7 +110,7 @@ def split_sentences(text: str) -> list[str]:
         if "." in line or _END.search(line):
             pieces = _STOP.split(line)
             if _UNCLEAR.search(line) or not all(map(_is_balanced, pieces)):
-                pieces = _joined(_kiwi_sentences(line))
+                pieces = _kiwi_sentences(line)
             found += [piece for piece in pieces if _END.search(piece)]
     return [sentence for sentence in found if _is_korean(sentence)]
 
@@ -225,17 +228,18 @@ def _sections(text: str, dropped: Counter[str]) -> Iterator[tuple[str, str]]:
             yield " > ".join(one for _, one in path), body
 
 
-def _rejected(sentence: str, rendered: Rendered, cut: Cut) -> bool:
+def _rejected(sentence: str, rendered: Rendered, counts: dict[str, Counter[str]]) -> bool:
     fault = sentence_fault(sentence)
     if fault:
-        cut.sentences[fault] += 1
-        cut.templates.update({rendered.name(hole) for hole in HOLE.findall(sentence)})
+        counts["sentences"][fault] += 1
+        counts["templates"].update({rendered.name(hole) for hole in HOLE.findall(sentence)})
     return bool(fault)
 
 
 def _is_balanced(sentence: str) -> bool:
     return sentence.count('"') % 2 == 0 and all(
-        sentence.count(opened) == sentence.count(closed) for opened, closed in _PAIRS
+        sentence.count(opened) == sentence.count(closed)
+        for opened, closed in map(tuple, _PAIRS)
     )
 
 
@@ -248,24 +252,19 @@ def _is_korean(sentence: str) -> bool:
 def _kiwi() -> Any:
     from kiwipiepy import Kiwi
 
-    return Kiwi(num_workers=0)
+    return Kiwi(num_workers=1)
 
 
 def _kiwi_sentences(line: str) -> list[str]:
-    sentences = _kiwi().split_into_sents(line, return_sub_sents=False)
-    return [line[sentence.start : sentence.end].strip() for sentence in sentences]
-
-
-def _joined(pieces: Iterable[str]) -> list[str]:
-    """Join pieces until their brackets and quotes are closed: Kiwi also splits inside them."""
-    found: list[str] = []
-    open_text = ""
-    for piece in pieces:
-        open_text = f"{open_text} {piece}" if open_text else piece
-        if _is_balanced(open_text) or len(open_text) > MAX_BRACKET:
-            found.append(open_text)
-            open_text = ""
-    return [*found, open_text] if open_text else found
+    """Split by Kiwi, but not inside brackets and quotes."""
+    found, start = [], 0
+    for sentence in _kiwi().split_into_sents(line, return_sub_sents=False):
+        piece = line[start : sentence.end].strip()
+        if _is_balanced(piece) or len(piece) > MAX_BRACKET:
+            found.append(piece)
+            start = sentence.end
+    rest = line[start:].strip()
+    return [*found, rest] if rest else found
 
 
 def _cut_long(sentence: str, max_chars: int) -> Iterator[str]:

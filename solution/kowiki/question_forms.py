@@ -1,7 +1,8 @@
 """Passages to questions by rule, without a model.
 
-A form is a function of one passage's facts and the whole wiki; `@form` registers it. Distractors
-come from other articles of the same kind; what the wiki says of the subject is never one.
+A form is a function of one passage's facts and the whole wiki; `@form` registers it.
+Distractors come from other articles of the same kind; what the wiki says of the subject is
+never one.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def form(function: Form) -> Form:
 
 
 def generate(passages: Iterable[Passage], rng: random.Random) -> Iterator[Draft]:
-    """Yield drafts of every form that the passages allow, in the order of forms and passages."""
+    """Yield drafts of every form, in the order of forms and passages."""
     wiki = Wiki(extract(passages))
     for make in FORMS.values():
         for facts in wiki.facts:
@@ -251,9 +252,7 @@ def box(facts: PassageFacts, _: Wiki, rng: random.Random) -> Iterator[Draft]:
     picked = rng.sample(sorted(set(whole) - wrong), len(LABELS) - len(wrong))
     lines = rng.sample([*picked, *sorted(wrong)], len(LABELS))
     answer = tuple(i for i, line in enumerate(lines) if line not in wrong)
-    others = [
-        c for n in (1, 2, 3) for c in combinations(range(len(LABELS)), n) if c != answer
-    ]
+    others = [c for n in (1, 2, 3) for c in combinations(range(len(LABELS)), n) if c != answer]
     yield Draft(
         facts.passage,
         "box",

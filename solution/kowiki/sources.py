@@ -22,8 +22,8 @@ from solution.core import UserError, fingerprint, log
 
 EXPECTED = (
     "Expected a MediaWiki dump (.xml), JSON lines with id, title and text (or those of "
-    "CirrusSearch or Wikimedia Enterprise), all also as .gz, .bz2 or .zst, a .parquet file with "
-    "id, title and text, a folder of such files, or a hub data set such as "
+    "CirrusSearch or Wikimedia Enterprise), all also as .gz, .bz2 or .zst, a .parquet file "
+    "with id, title and text, a folder of such files, or a hub data set such as "
     "wikimedia/wikipedia:20231101.ko."
 )
 _COMPRESSED = (".gz", ".bz2", ".zst")
@@ -120,15 +120,16 @@ def _dump_page(element: ElementIterator, namespaces: dict[str, Any]) -> Page:
     mwxml.Page is not used: it drops the main slot of dumps that have others but no sha1.
     """
     fields = dict.fromkeys(("title", "ns", "id"), "")
-    redirect, newest = False, ("", "", "")
+    redirect, revisions = False, [("", "wikitext", "")]
     for child in element:
         if child.tag in fields:
             fields[child.tag] = (child.text or "").strip()
         elif child.tag == "redirect":
             redirect = True
         elif child.tag == "revision":
-            newest = max(newest, _revision(child), key=lambda revision: revision[0])
-    date, model, text = newest
+            revisions.append(_revision(child))
+    # The last of the newest: a revision without a timestamp still beats none.
+    date, model, text = max(reversed(revisions), key=lambda revision: revision[0])
     if fields["ns"]:
         namespace, title = int(fields["ns"]), fields["title"]
     else:
@@ -173,7 +174,9 @@ def _json_page(row: dict[str, Any], number: str) -> Page:
     if "source_text" in row:
         date = str(row.get("timestamp", ""))[:10]
         text, space = row["source_text"], int(row.get("namespace", 0))
-        return Page(number or str(row["page_id"]), row["title"], text, space, False, "wikitext", date)
+        return Page(
+            number or str(row["page_id"]), row["title"], text, space, False, "wikitext", date
+        )
     if "identifier" in row:
         space = int(row.get("namespace", {}).get("identifier", 0))
         date = str(row.get("date_modified", ""))[:10]
@@ -188,7 +191,7 @@ def _json_page(row: dict[str, Any], number: str) -> Page:
 def _parts(parts: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the headings and paragraphs of Enterprise's structured contents."""
     for part in parts:
-        if part.get("type", "section") == "section" and part.get("name"):
+        if "value" not in part and part.get("name"):
             yield f"== {part['name']} =="
         if part.get("value"):
             yield part["value"]
@@ -215,7 +218,9 @@ def _decompressed(path: Path, raw: IO[bytes]) -> Any:
         import pyarrow as pa
 
         return pa.CompressedInputStream(raw, "zstd")
-    return {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, lambda file: file)(raw)
+    if path.suffix == ".bz2":
+        return bz2.open(raw)
+    return gzip.open(raw) if path.suffix == ".gz" else raw
 
 
 def _files(path: Path) -> tuple[Path, ...]:
@@ -254,7 +259,9 @@ def _kind(path: Path) -> str:
         return "dump"
     if head.startswith(b"{") and b'"query"' not in head[:100]:
         return "json"
-    raise UserError(f"{path}: {'empty' if not head else 'not a wiki in a known format'}. {EXPECTED}")
+    raise UserError(
+        f"{path}: {'empty' if not head else 'not a wiki in a known format'}. {EXPECTED}"
+    )
 
 
 def _check_columns(path: Path) -> None:
@@ -278,8 +285,8 @@ def _hub(name: str) -> Any:
         return table.select_columns(["id", "title", "text"])
     except Exception as error:  # offline, unknown, gated, no such config or column
         raise UserError(
-            f"{name}: cannot be loaded from the hub: {type(error).__name__}: {error}. Check its "
-            "name (owner/name:config) and the network, or download a dump and name the file."
+            f"{name}: cannot be loaded from the hub: {type(error).__name__}: {error}. Check "
+            "its name (owner/name:config) and the network, or download a dump."
         ) from error
 
 

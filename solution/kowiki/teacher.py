@@ -1,4 +1,4 @@
-"""Questions by a teacher model behind an OpenAI-compatible endpoint, and a model that judges them."""
+"""Questions by a teacher model behind an OpenAI-compatible endpoint, and their judge."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ CALLS = "teacher.jsonl"
 TIMEOUT_SECONDS = 120.0
 CERTAIN = 0.9
 """A passage is not needed where the answer has this probability without it."""
-JUDGE_BATCH_TOKENS = 16384
 
 
 class Teacher(Config):
@@ -116,7 +115,11 @@ def make_client(teacher: Teacher) -> Ask:
         timeout=TIMEOUT_SECONDS,
         max_retries=teacher.retries,
     )
-    schema = {"name": "questions", "schema": TeacherResponse.model_json_schema(), "strict": True}
+    schema = {
+        "name": "questions",
+        "schema": TeacherResponse.model_json_schema(),
+        "strict": True,
+    }
 
     def ask(user: str) -> tuple[str, int, int]:
         try:
@@ -128,7 +131,7 @@ def make_client(teacher: Teacher) -> Ask:
                 ],
                 temperature=teacher.temperature,
                 max_tokens=teacher.max_tokens,
-                response_format={"type": "json_schema", "json_schema": schema},  # type: ignore[arg-type]
+                response_format={"type": "json_schema", "json_schema": schema},
             )
             text = response.choices[0].message.content or ""
         except (APIError, IndexError, TypeError) as error:
@@ -138,7 +141,11 @@ def make_client(teacher: Teacher) -> Ask:
                 "are kept."
             ) from error
         usage = response.usage
-        return text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0
+        return (
+            text,
+            usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0,
+        )
 
     return ask
 
@@ -175,9 +182,7 @@ def generate_with_teacher(
     return drafts, _report(teacher, calls, len(drafts))
 
 
-def judge_drafts(
-    drafts: Sequence[Draft], judge: Judge, rejected: Counter[str]
-) -> list[Draft]:
+def judge_drafts(drafts: Sequence[Draft], judge: Judge, rejected: Counter[str]) -> list[Draft]:
     """Keep drafts that the judge answers correctly with their passage, and not surely without.
 
     Only questions with a passage can be given away: others may well be known. The right choice
@@ -188,8 +193,7 @@ def judge_drafts(
     bare = [replace(question, paragraph="") for question in asked]
     ways = ((asked, "judge, with passages"), (bare, "judge, without"))
     informed, guessed = (
-        evaluate(loaded, questions, judge.prompt, JUDGE_BATCH_TOKENS, label)[0]
-        for questions, label in ways
+        evaluate(loaded, questions, judge.prompt, label=label)[0] for questions, label in ways
     )
     kept: list[Draft] = []
     for draft, question, read, guess in zip(drafts, asked, informed, guessed, strict=True):

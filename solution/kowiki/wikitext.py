@@ -95,13 +95,17 @@ def listed(key: str) -> frozenset[str]:
 
 
 def render(wikitext: str) -> Rendered:
-    """Render a page: links as their labels, templates by the rules, headings as marked lines."""
+    """Render a page: links as labels, templates by the rules, headings as marked lines."""
     text = _without_comments(wikitext)
-    if len(text) > MAX_CHARS or any(text.count(a) - text.count(b) > MAX_UNCLOSED for a, b in _PAIRS):
+    if len(text) > MAX_CHARS or any(
+        text.count(a) - text.count(b) > MAX_UNCLOSED for a, b in _PAIRS
+    ):
         return Rendered("", reason="too much unclosed or too long markup")
     if text.count("<") - text.count(">") > MAX_UNCLOSED or _unclosed_tags(text) > MAX_UNCLOSED:
         return Rendered("", reason="too much unclosed or too long markup")
-    text = re.sub(r"^([*#:;]+)[ \t]*\{\|", r"\1\n{|", _VARIANT.sub(_variant, text), flags=re.MULTILINE)
+    text = re.sub(
+        r"^([*#:;]+)[ \t]*\{\|", r"\1\n{|", _VARIANT.sub(_variant, text), flags=re.MULTILINE
+    )
     renderer = _Renderer()
     shown = renderer.code(mw.parse(text))
     reason = "disambiguation" if renderer.disambiguation else ""
@@ -109,7 +113,7 @@ def render(wikitext: str) -> Rendered:
 
 
 def tidy(text: str) -> str:
-    """Remove the traces of dropped markup from brackets, repeated blanks, and normalise (NFC)."""
+    """Remove traces of dropped markup from brackets and repeated blanks; normalise (NFC)."""
     for _ in range(2):  # brackets within brackets
         text = _BRACKETS.sub(_bracket, text)
     text = _BLANKS.sub(" ", text).replace(" \n", "\n").replace("\n ", "\n")
@@ -267,7 +271,7 @@ def _variant(match: re.Match[str]) -> str:
 
 
 def _bracket(match: re.Match[str]) -> str:
-    """Drop the parts of a bracket with a hole or without text; the sentence reads without them."""
+    """Drop the parts of a bracket with a hole or without text."""
     parts = (part.strip(_TRACES) for part in re.split(r"[,;]\s", match[1]))
     inside = ", ".join(part for part in parts if part and not HOLE.search(part))
     blank = " " if match[0][0].isspace() and inside else ""

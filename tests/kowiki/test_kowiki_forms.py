@@ -5,12 +5,9 @@ import re
 
 import pytest
 
-from solution.core import map_here
 from solution.kowiki import Passage
-from solution.kowiki.boxes import LABELS, boxes, orders
-from solution.kowiki.draft import changed, is_closed
-from solution.kowiki.material import material
-from solution.kowiki.names import names
+from solution.kowiki.extract import change_number, extract, is_closed
+from solution.kowiki.question_forms import FORMS, LABELS, Wiki
 
 TEXT = (
     "가람시는 1950년에 세워진 도시이다. 인구는 12만 명이며 다섯 개의 구로 이루어진다. "
@@ -20,22 +17,24 @@ TEXT = (
 
 
 def passage(text, title="가람시", page="1", number=0):
-    return Passage(f"{page}-{number}", page, title, "", text)
+    sentences = tuple(re.split(r"(?<=다\.) ", text))
+    return Passage(f"{page}-{number}", page, title, "", text, sentences)
 
 
-def read(*passages):
-    return list(zip(passages, material(passages, None), strict=True))
+def drafts(form, seed, *passages):
+    wiki, rng = Wiki(extract(passages)), random.Random(seed)
+    return [draft for facts in wiki.facts for draft in FORMS[form](facts, wiki, rng)]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_box_is_keyed_by_the_statements_that_the_passage_holds(seed):
-    (draft,) = boxes(read(passage(TEXT)), random.Random(seed))
-    lines = dict(line.split(". ", 1) for line in draft.plus.split("\n"))
+    (draft,) = drafts("box", seed, passage(TEXT))
+    lines = dict(line.split(". ", 1) for line in draft.box.split("\n"))
     assert list(lines) == list(LABELS)
     right = ", ".join(label for label, line in lines.items() if line in TEXT)
     assert draft.choices[0] == right
     assert len(set(draft.choices)) == 5
-    assert draft.shown
+    assert draft.with_passage
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -43,9 +42,9 @@ def test_an_order_is_keyed_by_the_years_which_are_not_shown(seed):
     years = {1910: "작은 학교가 들어섰다.", 1931: "철도가 놓였다.", 1948: "시장이 문을 열었다."}
     years |= {1975: "큰 다리가 강 위에 놓였다.", 1990: "박물관이 새로 지어졌다."}
     told = [f"{year}년 가람시에는 {event}" for year, event in years.items()]
-    (draft,) = orders(read(passage(" ".join(told))), random.Random(seed))
-    lines = dict(line.split(". ", 1) for line in draft.plus.split("\n"))
-    assert not re.search(r"\d", draft.plus)
+    (draft,) = drafts("order", seed, passage(" ".join(told)))
+    lines = dict(line.split(". ", 1) for line in draft.box.split("\n"))
+    assert not re.search(r"\d", draft.box)
     event_years = {event: year for year, event in years.items()}
     dated = {
         label: event_years[line.removeprefix("가람시에는 ")] for label, line in lines.items()
@@ -64,8 +63,7 @@ def test_a_blank_is_filled_by_a_name_of_its_kind_that_fits_the_particle():
         "가람시는 오래전부터 바닷길을 따라 하람읍과 물고기를 주고받으며 함께 자라난 도시이다."
     )
     every = [passage(text), *pages]
-    drafts = list(names(read(*every), [every], random.Random(0), map_here))
-    (draft,) = [d for d in drafts if d.passage.title == "가람시"]
+    (draft,) = [d for d in drafts("name", 0, *every) if d.passage.title == "가람시"]
     assert draft.choices[0] == "하람읍"
     assert set(draft.choices[1:]) < set(towns)
     assert "(   )과 물고기를" in draft.question
@@ -82,7 +80,7 @@ def test_sentences_that_lean_on_others_ask_nothing():
 def test_a_changed_sentence_differs_in_one_number_and_no_decade(seed):
     rng = random.Random(seed)
     sentence = "인구는 12만 명이며 5월에 3개의 축제가 열린다."
-    other = changed(sentence, rng)
+    other = change_number(sentence, rng)
     ours, theirs = (re.findall(r"\d+", s) for s in (sentence, other))
     assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
-    assert changed("1960년대에는 강이 넘쳤다.", rng) == ""
+    assert change_number("1960년대에는 강이 넘쳤다.", rng) == ""

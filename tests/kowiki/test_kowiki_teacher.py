@@ -1,4 +1,4 @@
-"""A teacher behind an endpoint: a real server on loopback that answers well, badly or not."""
+"""A teacher behind an endpoint: a server on loopback with valid, invalid and no responses."""
 
 import json
 import threading
@@ -10,9 +10,8 @@ import yaml
 from solution.core import UserError
 from solution.core.config import PACKAGE
 from solution.exam import load_prompt, read_exam
-from solution.kowiki import Judge, asking, build, questions, read_passages
-from solution.kowiki.asking import read_teacher
-from solution.kowiki.teacher import CALLS, taught
+from solution.kowiki import Judge, questions, read_passages
+from solution.kowiki.teacher import CALLS, generate_with_teacher, read_teacher
 from solution.models import ModelReference
 
 
@@ -50,14 +49,13 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
-    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.01)
+def serve(tmp_path):
     servers = []
 
     def start(say, **changes):
         servers.append(Server(say))
         text = (PACKAGE / "teachers" / "openai.yaml").read_text(encoding="utf-8")
-        value = yaml.safe_load(text) | {"endpoint": servers[-1].address, "model": "m"} | changes
+        value = yaml.safe_load(text) | {"base_url": servers[-1].address, "model": "m"} | changes
         path = tmp_path / "teacher.yaml"
         path.write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
         return servers[-1], path
@@ -65,13 +63,6 @@ def serve(tmp_path, monkeypatch):
     yield start
     for server in servers:
         server.server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def passages(embedded, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teacher") / "passages"
-    build(str(embedded / "wiki.xml.bz2"), folder)
-    return folder
 
 
 def page(body):
@@ -88,13 +79,13 @@ def good(_number, body):
 
 
 def test_what_the_teacher_writes_passes_the_same_filters_and_is_counted(
-    serve, passages, embedded, tmp_path, monkeypatch
+    serve, wiki, embedded, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("OPENAI_API_KEY", "geheim")
     server, path = serve(good, price_per_million_tokens=[1.0, 10.0])
     out = tmp_path / "out"
     report = questions(
-        passages, embedded / "test.csv", [], out, limit=12, seed=0, teacher=str(path)
+        wiki, embedded / "test.csv", [], out, limit=12, seed=0, teacher=str(path)
     )
     assert report["teacher"]["passages"] == 12
     assert report["teacher"]["cost"] == pytest.approx((1200 * 1 + 120 * 10) / 1e6)
@@ -107,57 +98,59 @@ def test_what_the_teacher_writes_passes_the_same_filters_and_is_counted(
     )
 
 
-def test_an_answer_that_is_no_json_is_asked_for_again_and_counted(serve, passages, tmp_path):
+def test_an_answer_that_is_no_json_is_asked_for_again_and_counted(serve, wiki, tmp_path):
     server, path = serve(lambda n, body: "죄송합니다." if n % 2 else good(n, body))
-    found = list(read_passages(passages))
-    drafts, told = taught(found, read_teacher(str(path)), tmp_path, 0, 3)
+    found = list(read_passages(wiki))
+    drafts, told = generate_with_teacher(found, read_teacher(str(path)), tmp_path, 0, 3)
     assert len(drafts) == 3
     assert len(server.bodies) == 6
-    assert sum(told["faults"].values()) == 3
+    assert sum(told["errors"].values()) == 3
     assert told["input_tokens"] == 600
 
 
-def test_a_wrong_number_or_too_few_choices_never_become_a_question(serve, passages, tmp_path):
+def test_a_wrong_number_or_too_few_choices_never_become_a_question(serve, wiki, tmp_path):
     faulty = page({"messages": [{"content": "글: 하나 둘."}]})
     faulty["questions"][0]["answer"] = 7
     server, path = serve(lambda *_: json.dumps(faulty), retries=0)
-    found = list(read_passages(passages))[:4]
-    drafts, told = taught(found, read_teacher(str(path)), tmp_path, 0, 3)
+    found = list(read_passages(wiki))[:4]
+    drafts, told = generate_with_teacher(found, read_teacher(str(path)), tmp_path, 0, 3)
     assert drafts == []
-    assert told["passages_without_a_valid_answer"] == 4 == len(server.bodies)
+    assert told["passages_without_a_valid_response"] == 4 == len(server.bodies)
 
 
-def test_a_killed_run_asks_for_no_passage_twice(serve, passages, tmp_path):
+def test_a_killed_run_asks_for_no_passage_twice(serve, wiki, tmp_path):
     server, path = serve(lambda n, body: 500 if n > 3 else good(n, body), retries=0)
-    found = list(read_passages(passages))
+    found = list(read_passages(wiki))
     with pytest.raises(UserError, match="500"):
-        taught(found, read_teacher(str(path)), tmp_path, 0, 5)
+        generate_with_teacher(found, read_teacher(str(path)), tmp_path, 0, 5)
     with (tmp_path / CALLS).open("ab") as file:
         file.write('{"passage_id": "반'.encode()[:-1])  # killed inside a character
     server.say = good
-    drafts, _ = taught(found, read_teacher(str(path)), tmp_path, 0, 5)
+    drafts, _ = generate_with_teacher(found, read_teacher(str(path)), tmp_path, 0, 5)
     asked = [body["messages"][-1]["content"] for body in server.bodies]
     assert len(drafts) == 5
     assert len(set(asked)) == 5
     assert len(asked) == 6  # the failed one again
-    assert taught(found, read_teacher(str(path)), tmp_path, 0, 5)[0] == drafts
+    assert generate_with_teacher(found, read_teacher(str(path)), tmp_path, 0, 5)[0] == drafts
     assert len(server.bodies) == 6  # nor does the line cut short cost the next one
 
 
-def test_a_refused_key_is_told_at_once(serve, passages, tmp_path):
+def test_a_refused_key_is_told_at_once(serve, wiki, tmp_path):
     server, path = serve(lambda *_: 401)
-    with pytest.raises(UserError, match=r"401[\s\S]*key"):
-        taught(list(read_passages(passages)), read_teacher(str(path)), tmp_path, 0, 5)
+    with pytest.raises(UserError, match=r"401[\s\S]*OPENAI_API_KEY"):
+        generate_with_teacher(
+            list(read_passages(wiki)), read_teacher(str(path)), tmp_path, 0, 5
+        )
     assert len(server.bodies) == 1
 
 
-def test_a_teacher_without_limit_or_with_two_addresses_is_refused(
-    serve, passages, embedded, tmp_path
+def test_a_teacher_without_limit_or_with_another_variable_is_refused(
+    serve, wiki, embedded, tmp_path
 ):
     _, path = serve(good)
     with pytest.raises(UserError, match="--limit"):
         questions(
-            passages,
+            wiki,
             embedded / "test.csv",
             [],
             tmp_path / "x",
@@ -165,16 +158,16 @@ def test_a_teacher_without_limit_or_with_two_addresses_is_refused(
             seed=0,
             teacher=str(path),
         )
-    _, both = serve(good, local={"model": "x/y"})
-    with pytest.raises(UserError, match="either endpoint"):
-        read_teacher(str(both))
+    _, other = serve(good, api_key_variable="PATH")
+    with pytest.raises(UserError, match="api_key_variable"):
+        read_teacher(str(other))
 
 
-def test_a_judge_keeps_what_it_finds_in_the_passage(passages, embedded, tmp_path):
+def test_a_judge_keeps_what_it_finds_in_the_passage(wiki, embedded, tmp_path):
     model = ModelReference(model=str(embedded / "models" / "tiny-l"), dtype="float32")
     judge = Judge(model, load_prompt("embedded"))
     report = questions(
-        passages, embedded / "test.csv", [], tmp_path / "out", limit=None, seed=0, judge=judge
+        wiki, embedded / "test.csv", [], tmp_path / "out", limit=None, seed=0, judge=judge
     )
     removed = report["rejected"]["the judge does not find the answer in the passage"]
     assert removed > 50

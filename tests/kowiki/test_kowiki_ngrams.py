@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from solution.exam import Question, read_exam
-from solution.kowiki import leaking, nearest
+from solution.kowiki import leaked_ids, leaking, nearest
+from solution.kowiki.ngrams import repeated
 
 
 def _spaced(text, rng):
@@ -78,3 +79,23 @@ def test_a_passage_that_spells_a_question_out_is_named():
         "시험에 나온다. 달빛골의 오래된 우물은 어디에 있는가? 언덕 위, 다리 밑 가운데 고른다."
     )
     assert leaking([spelt, "달빛골에는 우물이 있다."], exam) == ["t", None]
+
+
+@pytest.mark.parametrize("part", ["paragraph", "question_plus", "choices", "question"])
+def test_a_text_of_the_exam_is_found_in_every_part_of_a_question(part):
+    text = "달빛골에는 새로 방앗간이 생겼고 마을 사람들이 함께 그것을 지은 것이라고 한다."
+    exam = [Question("t", text, "새로 생긴 것은?", ("우체국", "방앗간"))]
+    clean = Question("k", "", "무엇이 생겼는가?", ("가나", "다라"), 1)
+    assert leaked_ids([clean], exam) == set()
+    planted = f"{text[:12]}  {text[12:]}"
+    value = ("가나", planted) if part == "choices" else planted
+    assert leaked_ids([replace(clean, **{part: value})], exam) == {"k"}
+    swapped = [replace(exam[0], paragraph="", question_plus=text)]
+    assert leaked_ids([replace(clean, **{part: value})], swapped) == {"k"}
+
+
+def test_a_text_that_repeats_an_earlier_one_nearly_word_for_word_is_found():
+    text = "가람시의 동쪽에 있는 오래된 시장은 언제부터 장이 섰는가? 봄 여름 가을 겨울"
+    other = "다온군의 서쪽에 있는 높은 산에는 무엇이 자라는가? 소나무 잣나무 밤나무 감나무"
+    near = text.replace("섰는가", "섰는지")
+    assert repeated([text, other, near, text, other]) == [False, False, True, True, True]
