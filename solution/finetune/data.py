@@ -23,7 +23,7 @@ from solution.finetune.instruction_data import (
     load_instructions,
 )
 from solution.finetune.recipe import Data, Kowiki
-from solution.kowiki import leaking, read_passages
+from solution.kowiki import leaked_ids, leaking, read_passages
 
 MAX_LISTED = 5
 T = TypeVar("T")
@@ -142,7 +142,7 @@ def _wiki_questions(config: Kowiki, test: Exam) -> tuple[list[Question], int]:
             "Create it with ./run.sh kowiki questions."
         )
     exam = read_exam(path, answers=True)
-    leaked = {pair.train for pair in overlaps(exam, test)}
+    leaked = leaked_ids(exam.questions, test.questions)
     questions = [question for question in exam.questions if question.id not in leaked]
     return questions, len(exam) - len(questions)
 

@@ -95,7 +95,8 @@ def test_a_text_of_the_exam_is_found_in_every_part_of_a_question(part):
 
 
 def test_a_text_that_repeats_an_earlier_one_nearly_word_for_word_is_found():
-    text = "가람시의 동쪽에 있는 오래된 시장은 언제부터 장이 섰는가? 봄 여름 가을 겨울"
+    text = "가람시의 동쪽 바닷가에 있는 오래된 시장에서는 언제부터 닷새마다 장이 섰는가? "
+    text += "이른 봄의 장날 늦은 여름의 장날 가을걷이 뒤의 장날 첫눈이 온 뒤의 장날"
     other = "다온군의 서쪽에 있는 높은 산에는 무엇이 자라는가? 소나무 잣나무 밤나무 감나무"
     near = text.replace("섰는가", "섰는지")
     assert repeated([text, other, near, text, other]) == [False, False, True, True, True]
