@@ -172,7 +172,8 @@ def notebook(task: Task) -> Any:
 
 def ours(task: Task) -> Any:
     """This project: rows side by side in passes, nothing recomputed where memory allows."""
-    from solution.finetune.trainer import BatchTrainer, GlobalBatches
+    from solution.finetune.packing import GlobalBatches
+    from solution.finetune.trainer import BatchTrainer
 
     return BatchTrainer(
         model=load(task, checkpointing=False),

@@ -66,9 +66,7 @@ class FinetuneData:
 def load_data(config: Data) -> FinetuneData:
     """Read and check the exams; split off the validation questions by whole passages.
 
-    Raises:
-        UserError: A wrong file, a test id in the training file, or no possible split.
-
+    Raises UserError: a wrong file, a test id in the training file, or no possible split.
     """
     test = read_exam(resolve_path(config.test))
     questions, total = list[Question](), 0

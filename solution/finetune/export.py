@@ -27,9 +27,7 @@ def merge(run: Path, out: Path, base: str | None = None) -> str:
     `base` is the unquantized model, for runs on a quantized one: 4-bit weights plus an adapter
     can't be rounded back to 4 bits without loss.
 
-    Raises:
-        UserError: The base is quantized, or `out` exists.
-
+    Raises UserError: the base is quantized, or `out` exists.
     """
     import torch
 
@@ -55,9 +53,7 @@ def merge(run: Path, out: Path, base: str | None = None) -> str:
 def gguf(model: Path, out: Path, kind: str, llama_cpp: Path | None) -> str:
     """Convert a merged model to GGUF with llama.cpp's converter.
 
-    Raises:
-        UserError: llama.cpp is missing or rejects the model.
-
+    Raises UserError: llama.cpp is missing or rejects the model.
     """
     if kind not in GGUF_TYPES:
         raise UserError(f"--type {kind}: expected one of {', '.join(GGUF_TYPES)}.")
@@ -83,10 +79,8 @@ def gguf(model: Path, out: Path, kind: str, llama_cpp: Path | None) -> str:
 def push(run: Path, name: str, *, public: bool = False) -> str:
     """Upload the adapter and the model card of a run to the Hub, private unless `public`.
 
-    Raises:
-        UserError: The Hub is not reachable, nobody is logged in, or the repository is public
-            and `public` is false.
-
+    Raises UserError: the Hub is not reachable, nobody is logged in, or the repository is public
+    and `public` is false.
     """
     from huggingface_hub import HfApi, get_token
 

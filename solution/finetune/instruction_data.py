@@ -90,9 +90,7 @@ def load_instructions(
 ) -> InstructionData:
     """Read, deduplicate and sample the instruction sets; remove rows of the test file.
 
-    Raises:
-        UserError: A missing, damaged or unknown file, or a set without any row left.
-
+    Raises UserError: a missing, damaged or unknown file, or a set without any row left.
     """
     rows: list[Instruction] = []
     dropped: Counter[tuple[str, str]] = Counter()
@@ -116,9 +114,7 @@ def iter_rows(source: str, revision: str | None = None) -> Iterator[dict[str, An
 
     Everything is streamed, except a JSON object of rows by key, which is read whole.
 
-    Raises:
-        UserError: The source is missing or a file is damaged.
-
+    Raises UserError: the source is missing or a file is damaged.
     """
     from datasets import load_dataset
 

@@ -46,9 +46,7 @@ def plan(
 
     `card` is a key of GPUS or a number of GiB; without one, this machine's memory counts.
 
-    Raises:
-        UserError: An unknown recipe, model or card.
-
+    Raises UserError: an unknown recipe, model or card.
     """
     if (recipe is None) == (model is None):
         raise UserError("Give either --recipe or --model.")
@@ -88,9 +86,7 @@ def finetune_spec(
 def plan_training(recipe: Recipe, max_length: int, dtype: str) -> dict[str, Any]:
     """Return the maximum `row_length` of a training, its `planned_gib` and the `device`.
 
-    Raises:
-        UserError: `max_seq_length: auto`, and not even short rows fit.
-
+    Raises UserError: `max_seq_length: auto`, and not even short rows fit.
     """
     shape, hardware = read_shape(recipe.model), detect()
 

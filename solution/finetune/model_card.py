@@ -42,13 +42,8 @@ def data_card(data: FinetuneData, training: Mapping[str, Any]) -> dict[str, Any]
 
 def model_card(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
     """Format the adapter's README.md, with the front matter of the Hugging Face Hub."""
-    data, training, train = metrics["data"], metrics["training"], recipe.train
-    full = recipe.method == "full"
+    training, train, full = metrics["training"], recipe.train, recipe.method == "full"
     model = "THIS_FOLDER" if full else f"{recipe.model.model} --adapter THIS_FOLDER"
-    supervised = (
-        "All tokens were" if train.train_on_prompt else "Only answer and end token were"
-    )
-    shuffled = "shuffled in every epoch" if train.shuffle_choices else "not shuffled"
     return f"""---
 base_model: {recipe.model.model}
 library_name: {"transformers" if full else "peft"}
@@ -61,59 +56,59 @@ tags: [{recipe.method}, unsloth, trl, multiple-choice]
 
 {recipe.description}
 
-{KINDS[recipe.method]} `{recipe.model.model}` (revision \
-{recipe.model.revision or "not pinned"}, quantization {recipe.model.quantization}).
-It answers a multiple-choice question with the label of one choice; scores are computed from the
-probabilities of the labels, not from generated text.
+{KINDS[recipe.method]} `{recipe.model.model}` (revision {recipe.model.revision}, \
+quantization {recipe.model.quantization}).
+It answers multiple-choice questions; scores are computed from the probabilities of the choice
+labels, not from generated text.
 
 ## Data
 
-| questions | count |
-|---|--:|
-| trained on | {data["train_questions"]} |
-| instructions trained on | {data["instructions"]} |
-| validation, split by passage | {data["validation_questions"]} |
-| test, never trained on | {data["test_questions"]} |
-| removed because they are in the test file | {data["left_out_for_test"]} |
-| training questions with a truncated passage | {training["truncated_rows"]} |
-
-{data_section(data["card"])}
-
-{supervised} supervised: {training["supervised_tokens"]} tokens. The choices were {shuffled}.
+{_data(metrics, train.train_on_prompt)}
 
 ## Scores
 
 {_scores(metrics)}
 
-The validation score selected the checkpoint (step {training["best_step"]} of \
-{training["steps"]}), so it is optimistic; the test score is not affected.
+Step {training["best_step"]} of {training["steps"]} has the best validation score, which is \
+therefore optimistic; the test was not used for the selection.
 
 ## Training
 
-{_method(recipe)}: {training["trainable_parameters"]} trainable parameters. \
-{training["steps"]} steps of {recipe.rows_per_step} rows, learning rate \
-{train.learning_rate:g} \
-({train.lr_scheduler_type}), seed {recipe.data.seed}, \
+{_method(recipe)}: {training["trainable_parameters"]} trainable parameters.
+{training["steps"]} steps of {recipe.rows_per_step} rows, \
+learning rate {train.learning_rate:g} ({train.lr_scheduler_type}), \
+seed {recipe.data.seed}, choices \
+{"shuffled in every epoch" if train.shuffle_choices else "not shuffled"}, \
 {training["training_minutes"]:g} minutes; {metrics["seconds_per_answer"]:g} s per answer.
-
-## Use
 
 ```
 ./run.sh predict --model {model} --prompt {recipe.prompt} --exam FILE.csv --out DIR
 ```
 
-## Limits
+## Limits and licences
 
-- It was evaluated on exams of this form only, not on other tasks or generated text.
-- The probabilities are not calibrated; prompts other than `{recipe.prompt}` score lower.
-- Exam questions and passages may be copyrighted: check the terms of the training data before
-  sharing the adapter.
-
-## Licences
-
-The licence of `{recipe.model.model}` and the terms of the training data apply to the adapter.
-This project's code is Apache-2.0, Unsloth's CPU backend AGPL-3.0 (the code, not its results).
+- Evaluated on exams of this form only. Probabilities are not calibrated; prompts other than
+  `{recipe.prompt}` score lower.
+- The licence of `{recipe.model.model}` and the terms of the training data apply to the adapter;
+  exam questions and passages may be copyrighted. This project's code is Apache-2.0, Unsloth's
+  CPU backend AGPL-3.0 (the code, not its results).
 """
+
+
+def _data(metrics: Mapping[str, Any], train_on_prompt: bool) -> str:
+    data, training = metrics["data"], metrics["training"]
+    counts = {
+        "trained on": data["train_questions"],
+        "instructions trained on": data["instructions"],
+        "validation, split by passage": data["validation_questions"],
+        "test, never trained on": data["test_questions"],
+        "removed because they are in the test file": data["left_out_for_test"],
+        "training questions with a truncated passage": training["truncated_rows"],
+    }
+    table = markdown(["questions", "count"], [(k, str(v)) for k, v in counts.items()])
+    tokens = f"{training['supervised_tokens']} tokens"
+    supervised = "all tokens" if train_on_prompt else "the answer and the end token"
+    return f"{table}\n\n{data_section(data['card'])}\n\nSupervised: {supervised}, {tokens}."
 
 
 def data_section(card: Mapping[str, Any]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from torch import Tensor
 
 IGNORE_INDEX = -100
@@ -64,6 +67,37 @@ def supervised_tokens(row: Row) -> int:
 def mask_all_labels(row: Row) -> Row:
     """Return the row without any label."""
     return row | {"labels": [IGNORE_INDEX] * len(row["labels"])}
+
+
+@dataclass(frozen=True)
+class GlobalBatches:
+    """The dataset by optimizer steps: item i has the rows of step i for this rank.
+
+    `size` rows make a step, over all ranks; the last step may have fewer.
+    """
+
+    rows: Dataset
+    size: int
+    rank: int = 0
+    world_size: int = 1
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.size)
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        """Return this rank's `rows`, the step's `supervised` tokens, all ranks' `lengths`."""
+        start = step * self.size
+        stop = min(start + self.size, len(self.rows))
+        rows: list[Row] = list(self.rows.select(range(start, stop)))
+        lengths = [len(row["input_ids"]) for row in rows]
+        shares = split_across_ranks(lengths, self.world_size)
+        # A rank without rows computes a masked one, or the other ranks would wait for ever.
+        own = [rows[index] for index in shares[self.rank]] or [mask_all_labels(rows[0])]
+        return {
+            "rows": own,
+            "supervised": sum(supervised_tokens(row) for row in rows),
+            "lengths": [[lengths[index] for index in share] for share in shares],
+        }
 
 
 def packed(rows: Sequence[Row]) -> dict[str, Tensor]:

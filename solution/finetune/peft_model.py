@@ -43,9 +43,7 @@ def load_base_model(recipe: Recipe, max_length: int, dtype: str) -> Any:
 def add_adapter(recipe: Recipe, model: Any, max_length: int) -> Any:
     """Make the recipe's parameters trainable; outputs are unchanged at initialisation.
 
-    Raises:
-        UserError: The model has no module of the recipe's names, or `adapter_init` differs.
-
+    Raises UserError: the model has no module of the recipe's names, or `adapter_init` differs.
     """
     if recipe.method == "full":
         return model.requires_grad_(True)

@@ -247,9 +247,7 @@ def read_recipe(
 
     Another test file unsets the recipe's `data.solution`, unless an override gives one.
 
-    Raises:
-        UserError: A wrong key or value, a missing exam file or tracker.
-
+    Raises UserError: a wrong key or value, a missing exam file or tracker.
     """
     changes = [f"data.train={json.dumps(str(train))}"] if train else []
     if test:

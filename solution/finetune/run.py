@@ -30,9 +30,7 @@ def finetune(
     inputs reuse their finished run; an interrupted run resumes from its newest complete
     checkpoint. With `folds`, see `train_folds`.
 
-    Raises:
-        UserError: Wrong input, which leaves nothing behind.
-
+    Raises UserError: wrong input, which leaves nothing behind.
     """
     config = create_tiny_model(read_recipe(recipe, train, test, overrides))
     prompt = load_prompt(config.prompt)

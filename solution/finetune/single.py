@@ -72,9 +72,7 @@ def train_and_score(
     `identity` distinguishes trainings on parts of the data. A run of the same inputs is reused
     if it is finished and resumed if it is not.
 
-    Raises:
-        UserError: Wrong input, or another process is working on the same run.
-
+    Raises UserError: wrong input, or another process is working on the same run.
     """
     inputs = run_inputs(recipe, prompt) | dict(identity or {})
     if not is_main_process():

@@ -17,9 +17,7 @@ def train_stages(recipe: Recipe, prompt: Prompt, directory: Path) -> Path:
 
     The last stage is written to `directory`, the earlier ones next to it.
 
-    Raises:
-        UserError: Names the stage with a wrong key, before any training.
-
+    Raises UserError: names the stage with a wrong key, before any training.
     """
     stages = [stage_recipe(recipe, number) for number in range(len(recipe.stages))]
     adapter, run = recipe.adapter_init, directory

@@ -159,8 +159,8 @@ def load_or_build(folder: Path, build: Callable[[], TokenizedDataset]) -> Tokeni
             dropped = [[*key, count] for key, count in rows.dropped.items()]
             write_json(work / "counts.json", {"truncated": rows.truncated, "dropped": dropped})
     counts = json.loads((cache / "counts.json").read_text(encoding="utf-8"))
-    dropped = Counter({(source, reason): n for source, reason, n in counts["dropped"]})
-    return TokenizedDataset(load_from_disk(cache), counts["truncated"], dropped)
+    too_long = Counter({(source, reason): n for source, reason, n in counts["dropped"]})
+    return TokenizedDataset(load_from_disk(cache), counts["truncated"], too_long)
 
 
 def end_token(tokenizer: Any) -> int:

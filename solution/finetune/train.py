@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from solution.core import UserError, atomic_directory, atomic_write, log, write_json
 from solution.exam import Prompt, Question
@@ -40,6 +40,9 @@ from solution.finetune.tokenize import (
 from solution.finetune.worker_process import stop_requests
 from solution.models import load_tokenizer
 from solution.scoring import Encoded, encode, score_model
+
+if TYPE_CHECKING:
+    from solution.finetune.callback import TrainingCallback
 
 
 def train_in_process(work: Path, store_prefix: int, options: dict[str, Any]) -> None:
@@ -69,9 +72,7 @@ def train_adapter(
     Resumes from the newest complete checkpoint in `work`. The output of libraries goes to
     `work/log.txt`, progress to stderr. Exits with status 0 after SIGTERM, with a checkpoint.
 
-    Raises:
-        UserError: Training is impossible, diverges or runs out of memory.
-
+    Raises UserError: training is impossible, diverges or runs out of memory.
     """
     folder = work / CHECKPOINTS
     log_file = work / "log.txt" if is_main_process() else Path(os.devnull)
@@ -79,7 +80,6 @@ def train_adapter(
         import unsloth  # noqa: F401  (patches transformers, trl and peft, so it comes first)
 
         from solution.finetune.callback import TrainingCallback
-        from solution.finetune.trainer import make_trainer
 
         tokenizer = load_tokenizer(recipe.model)
         set_pad_token(tokenizer, end_token(tokenizer))
@@ -99,31 +99,28 @@ def train_adapter(
         state = read_state(checkpoint) if checkpoint else TrainingState()
         if not state.finished:  # otherwise killed after the last step
             with explain_out_of_memory():
-                model = add_adapter(
-                    recipe, load_base_model(recipe, max_length, dtype), max_length
-                )
-                evaluate = None
-                if data.validation:
-                    encoded = encode(data.validation, prompt, tokenizer, max_length)
-                    evaluate = partial(validate, model, encoded, data.validation, recipe)
+                model = load_base_model(recipe, max_length, dtype)
+                model = add_adapter(recipe, model, max_length)
+                validation = encode(data.validation, prompt, tokenizer, max_length)
+                evaluate = partial(validate, model, validation, data.validation, recipe)
                 callback = TrainingCallback(
                     recipe.train,
                     folder,
                     state,
-                    evaluate,
+                    evaluate if data.validation else None,
                     screen=screen,
                     stop_requested=stop_requested,
                 )
-                trainer = make_trainer(
+                budget = recipe.train.batch_size * max_length
+                _fit(
                     recipe,
                     model,
                     tokenizer,
-                    rows.dataset,
+                    rows,
                     callback=callback,
                     dtype=dtype,
-                    budget=recipe.train.batch_size * max_length,
+                    budget=budget,
                 )
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             state = callback.state
     if not state.finished:
         command = shlex.join(["./run.sh", *sys.argv[1:]])
@@ -131,6 +128,22 @@ def train_adapter(
         raise SystemExit(0)
     if is_main_process():
         write_adapter(recipe, rows, work)
+
+
+def _fit(
+    recipe: Recipe,
+    model: Any,
+    tokenizer: Any,
+    rows: TokenizedDataset,
+    *,
+    callback: TrainingCallback,
+    **options: Any,
+) -> None:
+    from solution.finetune.trainer import make_trainer
+
+    trainer = make_trainer(recipe, model, tokenizer, rows.dataset, callback=callback, **options)
+    checkpoint = latest_valid_checkpoint(callback.folder)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def validate(

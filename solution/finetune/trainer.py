@@ -26,14 +26,13 @@ from solution.finetune.packed_attention import (
     packing_is_isolated,
 )
 from solution.finetune.packing import (
+    GlobalBatches,
     Row,
     group_by_length,
     mask_all_labels,
     pack_best_fit,
     packed,
     padded,
-    split_across_ranks,
-    supervised_tokens,
 )
 from solution.finetune.recipe import Recipe
 
@@ -43,38 +42,6 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 8
 PROBE_TOKENS = 64
-
-
-@dataclass(frozen=True)
-class GlobalBatches:
-    """The dataset by optimizer steps: item i has the rows of step i for this rank.
-
-    `size` rows make a step, over all ranks; the last step may have fewer.
-    """
-
-    rows: Dataset
-    size: int
-    rank: int = 0
-    world_size: int = 1
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.size)
-
-    def __getitem__(self, step: int) -> dict[str, Any]:
-        """Return this rank's `rows`, the step's `supervised` tokens, all ranks' `lengths`."""
-        start = step * self.size
-        rows: list[Row] = list(
-            self.rows.select(range(start, min(start + self.size, len(self.rows))))
-        )
-        lengths = [len(row["input_ids"]) for row in rows]
-        shares = split_across_ranks(lengths, self.world_size)
-        # A rank without rows computes a masked one, or the other ranks would wait for ever.
-        own = [rows[index] for index in shares[self.rank]] or [mask_all_labels(rows[0])]
-        return {
-            "rows": own,
-            "supervised": sum(supervised_tokens(row) for row in rows),
-            "lengths": [[lengths[index] for index in share] for share in shares],
-        }
 
 
 @dataclass
@@ -99,7 +66,8 @@ class StepMetrics:
             "tokens_per_second": round(self.tokens / seconds, 1),
             "rows_per_second": round(self.rows / seconds, 3),
             "micro_batches": self.micro_batches,
-        } | {f"grad_norm/{name}": norm for name, norm in self.norms.items()}
+            **{f"grad_norm/{name}": norm for name, norm in self.norms.items()},
+        }
 
 
 class BatchTrainer(SFTTrainer):  # type: ignore[misc]
@@ -134,11 +102,8 @@ class BatchTrainer(SFTTrainer):  # type: ignore[misc]
         micro_batches = self._micro_batches(inputs)
         count = torch.tensor(max(inputs["supervised"], 1), device=self.args.device)
         rows = inputs["rows"]
-        self.step_metrics = StepMetrics(
-            tokens=sum(len(row["input_ids"]) for row in rows),
-            rows=len(rows),
-            micro_batches=len(micro_batches),
-        )
+        tokens = sum(len(row["input_ids"]) for row in rows)
+        self.step_metrics = StepMetrics(tokens, 0, len(rows), len(micro_batches))
         losses = []
         for number, some in enumerate(micro_batches, start=1):
             # Ranks exchange gradients once per step, with the last micro-batch.
@@ -154,8 +119,8 @@ class BatchTrainer(SFTTrainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the step's metrics to a log entry."""
         if "loss" in logs:
-            step = self.state.global_step
-            logs = logs | self.step_metrics.as_log() | self.extra_metrics(step)
+            extra = self.extra_metrics(self.state.global_step)
+            logs = logs | self.step_metrics.as_log() | extra
         super().log(logs, start_time)
 
     def _micro_batches(self, inputs: dict[str, Any]) -> list[list[Row]]:
@@ -210,10 +175,9 @@ class BatchTrainer(SFTTrainer):  # type: ignore[misc]
         except Exception as error:
             if not is_disk_full(error):
                 raise
-            step = self.state.global_step
-            name = f"checkpoint-{step}"
+            name = f"checkpoint-{self.state.global_step}"
             shutil.rmtree(Path(self.args.output_dir) / name, ignore_errors=True)
-            message = f"The checkpoint of step {step} could not be written ({error})"
+            message = f"{name} could not be written ({error})"
             if self.control.should_training_stop:
                 raise UserError(
                     f"{message}. Free some space, then run the same command to resume from the "
@@ -296,10 +260,10 @@ def _module_type(name: str) -> str:
 
 def _can_pack(model: Any, dataset: Dataset) -> bool:
     first, second = (dataset[i % len(dataset)]["input_ids"][-PROBE_TOKENS:] for i in (0, 1))
-    isolated = packing_is_isolated(model, first, second)
-    if not isolated:
-        log("Packing disabled: this model mixes packed rows; they are padded instead.")
-    return isolated
+    if packing_is_isolated(model, first, second):
+        return True
+    log("Packing disabled: this model mixes packed rows; they are padded instead.")
+    return False
 
 
 def _only_item(batch: list[Any]) -> Any:

@@ -22,9 +22,7 @@ def run_in_process(function: Callable[..., T], *args: Any, killed: str) -> T:
 
     SIGTERM is forwarded to the process. An exception of the function is raised here.
 
-    Raises:
-        UserError: With the message `killed`, where the process was killed by a signal.
-
+    Raises UserError: with the message `killed`, where the process was killed by a signal.
     """
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

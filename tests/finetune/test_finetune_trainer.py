@@ -19,7 +19,8 @@ def trainer(tmp_path):
     from tiny import tiny_model, tiny_tokenizer
     from trl import SFTConfig
 
-    from solution.finetune.trainer import BatchTrainer, GlobalBatches
+    from solution.finetune.packing import GlobalBatches
+    from solution.finetune.trainer import BatchTrainer
 
     tokenizer = tiny_tokenizer()
     config = LoraConfig(r=2, target_modules=["q_proj", "v_proj"])
