@@ -15,13 +15,12 @@ from solution.scoring.parse_answer import ParsedAnswer, read_answer
 from solution.scoring.position_bias import Debias, Orders, orders_fault, plan_orders
 from solution.scoring.predictions import read_predictions, read_produced_by, write_predictions
 from solution.scoring.requests import TokenCounts
-from solution.scoring.score_cache import ScoreCache
+from solution.scoring.score_cache import ScoreCache, open_score_cache
 from solution.scoring.scorer import (
     ChoiceScores,
     check_finite,
     log_likelihoods,
     normalise,
-    open_score_cache,
     score,
     score_model,
     truncate_left,

@@ -38,17 +38,12 @@ def evaluate(
     """Score every question, in order; return the scores and the metrics of the work.
 
     Choices are scored in `permutations` orders and averaged, or corrected for position bias
-    (`debias`, see `plan_orders`). `on_batch` receives numbers of finished orders, `on_scores`
-    the scores of questions in their own order as soon as they are known, instead of a progress
-    line on stderr. With a `cache` a killed run loses at most 16 questions or about
-    10 seconds of work, and the rerun gives the same bytes as an uninterrupted run.
+    (`debias`, see `plan_orders`). `on_batch` receives numbers of finished orders, instead of a
+    progress line on stderr. A killed run resumes from its `cache` with the same bytes.
 
-    Metrics: `questions`; `orders` (scored in all); `truncated_rows` (questions that lost
-    text) and `truncated_tokens`; `tokens` (of all prompts), `tokens_computed`, and
-    `tokens_shared_ratio` (of the tokens of the prompts that were computed now, the fraction
-    that sharing prefixes saved); `seconds`, `questions_per_second`, `peak_memory_gib` (see
-    `peak_memory_gib`); with PriDe `position_prior`. What the cache held counts in neither
-    `tokens_computed` nor the ratio.
+    Metrics: `questions`; `orders` (scored in all); `truncated_rows` and `truncated_tokens`
+    (questions that lost text); `tokens` (of all prompts); see `token_metrics` and
+    `peak_memory_gib`; `seconds`, `questions_per_second`; with PriDe `position_prior`.
 
     Raises UserError as `encode` and `score` do.
     """
@@ -97,7 +92,10 @@ def _sizes(encoded: Sequence[Sequence[Encoded]]) -> dict[str, int]:
 
 
 def token_metrics(counts: TokenCounts) -> dict[str, float]:
-    """Return `tokens_computed`, and the fraction of tokens that sharing prefixes saved."""
+    """Return `tokens_computed` and `tokens_shared_ratio`, the fraction that sharing saved.
+
+    What a cache held counts in neither.
+    """
     ratio = 1 - counts.tokens_computed / max(counts.tokens_unshared, 1)
     return {
         "tokens_computed": counts.tokens_computed,

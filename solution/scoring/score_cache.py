@@ -7,10 +7,16 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from solution.core import UserError, fingerprint
+from solution.models import weights_fingerprint
+from solution.scoring.tree_support import attention_path
+
+if TYPE_CHECKING:
+    from solution.models import LoadedModel
 
 Item = TypeVar("Item")
 
@@ -90,3 +96,29 @@ class ScoreCache:
                 f"{self.path}: not usable as the score cache ({error}). Delete the file."
             ) from error
         return closing(connection)
+
+
+def open_score_cache(
+    path: Path, loaded: LoadedModel, weights: Mapping[str, str] | None = None
+) -> ScoreCache:
+    """Open the score cache at `path` for a loaded model.
+
+    The key holds the hashes of its files (`weights`, computed where None), how it is loaded,
+    the device type, the attention path, and the versions of the libraries that compute.
+    """
+    versions = {}
+    for package in ("torch", "transformers", "bitsandbytes", "peft"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    reference = loaded.reference
+    made_by = {
+        "weights": weights if weights is not None else weights_fingerprint(reference),
+        "quantization": reference.quantization,
+        "dtype": loaded.dtype,
+        "device": str(loaded.device).partition(":")[0],
+        "attention": attention_path(loaded.model),
+        "versions": versions,
+    }
+    return ScoreCache(path, made_by)

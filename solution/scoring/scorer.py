@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solution.core import UserError
 from solution.scoring.encode import Encoded
-from solution.scoring.lm_head import causal_of, make_reader
+from solution.scoring.lm_head import causal_of, evaluation_mode, make_reader
 from solution.scoring.logprobs import OnRows
 from solution.scoring.prefix_tree import Ids, common_prefix_length
 from solution.scoring.prefix_tree_runner import UNLIMITED, PrefixTreeRunner, run_unshared
@@ -166,43 +164,6 @@ def check_finite(name: str, values: Sequence[float]) -> None:
         )
 
 
-def open_score_cache(
-    path: Path, loaded: LoadedModel, weights: Mapping[str, str] | None = None
-) -> ScoreCache:
-    """Open the score cache at `path` for a loaded model.
-
-    The key holds the hashes of its files (`weights`, computed where None), how it is loaded,
-    the device type, the attention path, and the versions of the libraries that compute.
-    """
-    from importlib.metadata import PackageNotFoundError, version
-
-    from solution.models import weights_fingerprint
-
-    versions = {}
-    for package in ("torch", "transformers", "bitsandbytes", "peft"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "absent"
-    reference = loaded.reference
-    made_by = {
-        "weights": weights if weights is not None else weights_fingerprint(reference),
-        "quantization": reference.quantization,
-        "dtype": loaded.dtype,
-        "device": str(loaded.device).partition(":")[0],
-        "attention": attention_path(loaded.model),
-        "versions": versions,
-    }
-    return ScoreCache(path, made_by)
-
-
-def attention_path(model: Any) -> str:
-    """Return how a model is computed: over a prefix tree, or each prompt by itself."""
-    with _evaluation_mode(model):
-        reader = make_reader(model)
-        return "prefix tree" if supports_tree_attention(reader) else "single prompts"
-
-
 def _score(
     job: _Job,
     encoded: Sequence[Encoded],
@@ -276,7 +237,7 @@ def _decode(value: Any) -> list[Result]:
 
 def _run(job: _Job, requests: Sequence[Request], on_rows: OnRows, done: Container[int]) -> None:
     counts = job.counts if job.counts is not None else TokenCounts()
-    with _evaluation_mode(job.model):
+    with evaluation_mode(job.model):
         reader = make_reader(job.model)
         if not supports_tree_attention(reader):
             run_unshared(reader, requests, on_rows, done=done, counts=counts)
@@ -296,17 +257,3 @@ def _max_tokens(job: _Job, device: str) -> int:
         flop = SAVED_FLOP.get(device, SAVED_FLOP["cuda"])
         limit = min(limit, int(flop / (2 * causal_of(job.model).num_parameters())))
     return limit
-
-
-@contextmanager
-def _evaluation_mode(model: Any) -> Iterator[None]:
-    import torch
-
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from solution.core import log
-from solution.scoring.lm_head import VOCAB_CHUNK, LogitReader, probe_ids, within_tolerance
+from solution.scoring.lm_head import (
+    VOCAB_CHUNK,
+    LogitReader,
+    evaluation_mode,
+    make_reader,
+    probe_ids,
+    within_tolerance,
+)
 from solution.scoring.prefix_tree import Ids, Read, build_prefix_tree, mark_read, sum_subtrees
 from solution.scoring.tree_batch import TreeBatch
 
@@ -39,6 +46,14 @@ def supports_tree_attention(reader: LogitReader) -> bool:
                 "or ignores attention functions, so each prompt is computed by itself."
             )
     return _supported[reader.model]
+
+
+def attention_path(model: Any) -> str:
+    """Return how a model is computed: over a prefix tree, or each prompt by itself."""
+    with evaluation_mode(model):
+        return (
+            "prefix tree" if supports_tree_attention(make_reader(model)) else "single prompts"
+        )
 
 
 def _branches_agree(reader: LogitReader) -> bool:

@@ -230,11 +230,13 @@ def test_the_key_holds_libraries_device_and_attention_path(
     before = open_score_cache(tmp_path / "c", loaded).scope
     assert open_score_cache(tmp_path / "c", loaded).scope == before
     if change == "version":
-        monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0")
+        monkeypatch.setattr("solution.scoring.score_cache.version", lambda _: "0.0")
     elif change == "device":
         loaded = replace(loaded, device="cuda")
     else:
-        monkeypatch.setattr("solution.scoring.scorer.supports_tree_attention", lambda _: False)
+        monkeypatch.setattr(
+            "solution.scoring.tree_support.supports_tree_attention", lambda _: False
+        )
     assert open_score_cache(tmp_path / "c", loaded).scope != before
 
 
