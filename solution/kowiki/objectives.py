@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,15 +23,18 @@ class Article(NamedTuple):
 
 
 def read_objectives(path: Path) -> list[tuple[str, str]]:
-    """Read (subject, objective) pairs: one objective a line below `# subject`.
+    """Read (subject, objective) pairs of a .tsv file, a folder of them, or a text file.
+
+    A .tsv file has the columns subject, unit, objective and terms (which extend the query); a
+    text file has one objective a line below `# subject`.
 
     Raises UserError where the file cannot be read or holds none.
     """
+    files = sorted(path.glob("*.tsv")) if path.is_dir() else [path]
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from error
-    rows = list(_rows(text))
+        rows = [row for file in files for row in _rows(file)]
+    except (OSError, UnicodeDecodeError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
     if not rows:
         raise UserError(f"{path}: no objective in it. Write one a line, below `# subject`.")
     return rows
@@ -60,7 +64,12 @@ def articles_text(articles: list[Article], as_json: bool) -> str:
     return "\n".join([*lines, f"{len(articles)} articles"])
 
 
-def _rows(text: str) -> Iterator[tuple[str, str]]:
+def _rows(file: Path) -> Iterator[tuple[str, str]]:
+    text = file.read_text(encoding="utf-8-sig")
+    if file.suffix == ".tsv":
+        for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+            yield row["subject"], f"{row['objective']} {row['terms']}"
+        return
     subject = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("#"):

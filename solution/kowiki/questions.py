@@ -18,6 +18,7 @@ from solution.kowiki.passages import build_digest, read_passages
 from solution.kowiki.question_forms import Draft, generate
 from solution.kowiki.teacher import (
     Judge,
+    Teacher,
     generate_with_teacher,
     judge_drafts,
     read_teacher,
@@ -68,21 +69,15 @@ def questions(
         "exams": {str(path): sha256_file(path) for path in paths},
         "limit": limit,
         "seed": seed,
-        **({"teacher": plan.model_dump(mode="json")} if plan else {}),
-        **({"judge": judge.inputs()} if judge else {}),
+        "teacher": plan.model_dump(mode="json") if plan else None,
+        "judge": judge.inputs() if judge else None,
     }
     run = open_run(out, inputs)
     if run.finished:
         log(f"{out}: reusing the finished run with the same inputs")
         return dict(json.loads((out / REPORT).read_text(encoding="utf-8")))
     rng, rejected = random.Random(seed), Counter[str]()
-    drafts: Iterable[Draft]
-    calls: dict[str, Any] = {}
-    if plan:
-        found = list(read_passages(folder))
-        drafts, calls = generate_with_teacher(found, plan, run.work, seed, limit or 0)
-    else:
-        drafts = generate(read_passages(folder), rng)
+    drafts, calls = _drafts(folder, plan, run.work, limit or 0, rng)
     kept = _checked(drafts, rejected)
     if judge:
         kept = judge_drafts(kept, judge, rejected)
@@ -100,6 +95,15 @@ def questions(
     write_json(run.work / REPORT, report)
     run.finalize(report)
     return report
+
+
+def _drafts(
+    folder: Path, plan: Teacher | None, work: Path, limit: int, rng: random.Random
+) -> tuple[Iterable[Draft], dict[str, Any]]:
+    passages = read_passages(folder)
+    if plan is None:
+        return generate(passages, rng), {}
+    return generate_with_teacher(list(passages), plan, work, rng.randrange(2**32), limit)
 
 
 def _checked(drafts: Iterable[Draft], rejected: Counter[str]) -> list[Draft]:

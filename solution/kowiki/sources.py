@@ -172,11 +172,9 @@ def _read_json(stream: IO[bytes], counts: Counter[str]) -> Iterator[Page]:
 def _json_page(row: dict[str, Any], number: str) -> Page:
     """Read a row of CirrusSearch, of Wikimedia Enterprise, or of id, title and text."""
     if "source_text" in row:
-        date = str(row.get("timestamp", ""))[:10]
-        text, space = row["source_text"], int(row.get("namespace", 0))
-        return Page(
-            number or str(row["page_id"]), row["title"], text, space, False, "wikitext", date
-        )
+        date, space = str(row.get("timestamp", ""))[:10], int(row.get("namespace", 0))
+        page_id, text = number or str(row["page_id"]), row["source_text"]
+        return Page(page_id, row["title"], text, space, False, "wikitext", date)
     if "identifier" in row:
         space = int(row.get("namespace", {}).get("identifier", 0))
         date = str(row.get("date_modified", ""))[:10]

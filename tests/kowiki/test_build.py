@@ -14,6 +14,7 @@ from solution.cli import main
 from solution.core import UserError
 from solution.kowiki import build, open_index, read_manifest, read_passages, select_articles
 from solution.kowiki.index import K1, B, Index, bigrams, write_index
+from solution.kowiki.objectives import read_objectives
 
 build_module = importlib.import_module("solution.kowiki.build")
 
@@ -139,6 +140,12 @@ def test_objectives_select_each_article_once_best_first(wiki, tmp_path):
     assert articles[0].title == "가담" or articles[0].subject == "정치"
     assert len({one.page_id for one in articles}) == len(articles)
     assert [one.score for one in articles] == sorted((o.score for o in articles), reverse=True)
+
+
+def test_the_objectives_of_the_repository_are_read_with_their_subjects(embedded):
+    rows = read_objectives(embedded.parent / "objectives")
+    assert len(rows) >= 300
+    assert {"한국사", "세계지리", "경제"} <= {subject for subject, _ in rows}
 
 
 def test_the_commands_build_and_search(embedded, tmp_path, capsys):
