@@ -1,4 +1,4 @@
-"""The engine equals the slow plain way, whatever model, labels, batches and order."""
+"""Scores equal those of plain transformers for every model, label, batch size and order."""
 
 import random
 
@@ -199,13 +199,13 @@ def test_no_questions_give_no_rows(qwen):
     assert score_model(qwen, []) == []
 
 
-def test_progress_hears_of_every_question_once(qwen, tokenizer):
-    heard = []
+def test_progress_counts_every_question_once(qwen, tokenizer):
+    finished = []
     for style in ("digits", "brackets"):
-        heard.clear()
+        finished.clear()
         encoded = encode(some_questions(9), STYLES[style], tokenizer, 1024)
-        score_model(qwen, encoded, 600, on_batch=heard.append)
-        assert sum(heard) == 9
+        score_model(qwen, encoded, 600, on_batch=finished.append)
+        assert sum(finished) == 9
 
 
 def test_a_scored_model_is_not_kept_alive(tokenizer):

@@ -1,4 +1,4 @@
-"""The prefix tree: everything shared is computed once, and every value is the plain way's."""
+"""The prefix tree: what is shared is computed once, and values equal plain transformers."""
 
 import random
 
