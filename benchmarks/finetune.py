@@ -10,7 +10,7 @@ count.
 
 plain TRL: SFTTrainer's defaults: batches of 8 padded to their longest, recomputation of
 activations (gradient_checkpointing, on by default). TRL 1.15's fused head needs Triton; without
-a GPU Unsloth's replacement of that one function stands in for it, here as well.
+a GPU Unsloth's replacement of that one function is used here, too.
 Unsloth's notebook: batches of 2, 4 a step, gradient checkpointing "unsloth", no packing.
 """
 

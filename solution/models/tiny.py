@@ -1,7 +1,6 @@
-"""Models of a few thousand random weights in the architectures that the recipes tune.
+"""Models of a few thousand random weights in the architectures of the recipes.
 
-A recipe that is tried out on one of these runs the very code that it runs on the large model:
-same modules, same adapter, same files.
+A recipe on a tiny model runs the same code as on the large one: modules, adapter and files.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-TEXT = "data/embedded/train.csv"  # what the tokenizer learns its merges from
+TEXT = "data/embedded/train.csv"  # training text of the tokenizer
 VOCABULARY = 512
 SIZES: dict[str, Any] = {
     "hidden_size": 16,
@@ -28,7 +27,7 @@ SIZES: dict[str, Any] = {
     "initializer_range": 0.2,
 }
 SHARED_HEADS = {"num_key_value_heads": 1}
-# What sets one architecture apart from the others in its large models, too.
+# Settings in which the large models of these architectures differ.
 CHANGES: dict[str, dict[str, Any]] = {
     "qwen2": SHARED_HEADS | {"tie_word_embeddings": False},
     "llama": {"num_key_value_heads": 2, "tie_word_embeddings": False},
@@ -38,10 +37,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def make_tiny(architecture: str, folder: Path) -> Path:
-    """The folder of such a model with its tokenizer, made where it is not there yet.
+    """Write a tiny model and its tokenizer into `folder`, unless it exists; return the folder.
 
-    Qwen2 and Gemma 2 get a chat form; GPT-NeoX and Llama are tuned here from base models, which
-    have none.
+    Qwen2 and Gemma 2 get a chat template; the recipes' GPT-NeoX and Llama models have none.
     """
     if (folder / "config.json").is_file():
         return folder
@@ -62,7 +60,7 @@ def make_tiny(architecture: str, folder: Path) -> Path:
 
 
 def _tokenizer(*, chat: bool) -> Any:
-    """Byte-level BPE with few merges, trained in a moment on the embedded exam."""
+    """Train a small byte-level BPE tokenizer on the embedded exam."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

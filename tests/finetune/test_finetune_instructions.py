@@ -212,16 +212,16 @@ def test_the_reason_stands_where_the_recipe_says(place, expected, tmp_path, exam
 
 @pytest.mark.parametrize("given", ["", "맥락이다"])
 @pytest.mark.parametrize("name", ["koalpaca", "koalpaca-v1.1", "alpaca", "cot", "cot-ko"])
-def test_exactly_the_answer_and_the_end_are_learnt(name, given):
+def test_exactly_the_answer_and_the_end_are_supervised(name, given):
     tokenizer = tiny_tokenizer()
     form = template(name)
     row = Instruction("s", "t", "무엇을 하는가?", given, "그것을 한다.", form)
     end = tokenizer.eos_token_id
     ids, labels = tokenize_instruction(row, tokenizer, end, MASKED)
-    learnt = [token for token in labels if token != MASKED]
-    assert tokenizer.decode(learnt[:-1]).strip() == "그것을 한다."
-    assert learnt[-1] == end == ids[-1]
-    prompt = tokenizer.decode(ids[: len(ids) - len(learnt)])
+    supervised = [token for token in labels if token != MASKED]
+    assert tokenizer.decode(supervised[:-1]).strip() == "그것을 한다."
+    assert supervised[-1] == end == ids[-1]
+    prompt = tokenizer.decode(ids[: len(ids) - len(supervised)])
     assert prompt.rstrip().endswith(form.split)
     assert ("맥락이다" in prompt) == bool(given)
 

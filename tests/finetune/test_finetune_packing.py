@@ -21,12 +21,12 @@ from solution.finetune.packing import (
 ARCHITECTURES = ["qwen2", "llama", "gpt_neox", "gemma2"]
 
 
-def make_row(length: int, learnt: int, seed: int) -> dict:
+def make_row(length: int, supervised: int, seed: int) -> dict:
     ids = random.Random(seed).choices(range(10, 300), k=length)
     return {
         "id": f"r{seed}",
         "input_ids": ids,
-        "labels": [IGNORE_INDEX] * (length - learnt) + ids[length - learnt :],
+        "labels": [IGNORE_INDEX] * (length - supervised) + ids[length - supervised :],
     }
 
 
@@ -127,9 +127,9 @@ def test_the_first_token_of_a_row_is_not_a_label():
     starts = [0, 33, 40, 61]
     assert given["labels"][0, starts].tolist() == [IGNORE_INDEX] * 4
     assert given["position_ids"][0, starts].tolist() == [0] * 4
-    learnt = sum(supervised_tokens(row) for row in ROWS)
-    assert int((given["labels"][:, 1:] != IGNORE_INDEX).sum()) == learnt == 2 + 2 + 20 + 2
-    assert int((padded(ROWS, 0)["labels"][:, 1:] != IGNORE_INDEX).sum()) == learnt
+    supervised = sum(supervised_tokens(row) for row in ROWS)
+    assert int((given["labels"][:, 1:] != IGNORE_INDEX).sum()) == supervised == 2 + 2 + 20 + 2
+    assert int((padded(ROWS, 0)["labels"][:, 1:] != IGNORE_INDEX).sum()) == supervised
 
 
 @pytest.mark.parametrize("way", [pack_best_fit, group_by_length])

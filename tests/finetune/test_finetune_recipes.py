@@ -48,13 +48,13 @@ def train(name, changes, folder, monkeypatch):
         made = keep(recipe, model, tokenizer, rows, **more)
         learn = made.train
 
-        def learnt(**options):
+        def train_and_score(**options):
             learn(**options)
             model.eval()
             held = encode(some, prompt, tokenizer, 512)
             live.extend(score_model(model, held, 4096))
 
-        made.train = learnt
+        made.train = train_and_score
         return made
 
     monkeypatch.setattr(trainer, "make_trainer", watched)
@@ -65,7 +65,7 @@ def train(name, changes, folder, monkeypatch):
 def ranked(tuned, prompt, some, folder, monkeypatch):
     """`explore`'s leaderboard of what was tuned, by what it makes of it: a row a name."""
 
-    def here(job):  # a process each would load torch anew
+    def here(job):  # avoids one process per candidate
         with job.log.open("a", encoding="utf-8") as stream:
             return worker.attempt(job, stream)
 
