@@ -1,14 +1,17 @@
-"""CSV files as tables: bytes to rows, with the row and line numbers that messages name."""
+"""Files as tables (CSV, TSV, JSON, JSON lines), with the row and line numbers of messages."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from solution.core import ErrorCollector, UserError
 
@@ -37,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: columns and rows in order, SHA-256 and encoding of its bytes."""
+    """A file of rows: columns and rows in order, SHA-256 and encoding of its bytes."""
 
     path: Path
     columns: tuple[str, ...]
@@ -45,34 +48,48 @@ class Table:
     sha256: str
     encoding: str
     """`utf-8`, `utf-8-sig` (with a byte order mark) or `cp949`."""
+    format: str = "CSV"
+    blank_rows: int = 0
+    """Rows without any text, as Excel leaves them; they are skipped."""
 
 
 def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = ()) -> Table:
-    """Read a comma-separated file; rows of a wrong length are added to `problems`.
+    """Read a table; rows of a wrong length are added to `problems`.
 
-    CP949 is decoded; a caller that does not accept it calls `refuse_cp949`.
+    Fields may be separated by commas, semicolons or tabs; JSON is a list of objects or one
+    object a line, whose nested values become JSON text. CP949 is decoded; a caller that does
+    not accept it calls `refuse_cp949`.
 
     Raises:
-        UserError: No such file, not CSV text, broken quoting or a missing column.
+        UserError: No such file, not text, broken quoting or a missing column.
 
     """
     raw = _read_bytes(path)
     text, encoding = _decode(path, raw)
-    records = _records(path, text)
-    _, header = next(records, (0, []))
-    columns = tuple(name.strip() for name in header)
+    separator = ""
+    if text.lstrip()[:1] in ("[", "{"):
+        kind, columns, records = _json_records(path, text)
+    else:
+        text, separator = _separator(text)
+        kind = {",": "CSV", ";": "semicolon-separated", "\t": "tab-separated"}[separator]
+        records = _records(path, text, separator)
+        columns = tuple(name.strip() for name in next(records, (0, [""]))[1])
     _check_columns(path, columns, required)
     rows: list[Row] = []
+    blank = 0
     for number, (line, fields) in enumerate(records, start=1):
         row = Row(number, line, dict(zip(columns, fields, strict=False)))
-        if len(fields) == len(columns):
+        if not any(map(str.strip, fields)):
+            blank += 1
+        elif len(fields) == len(columns):
             rows.append(row)
         else:
             problems.add(
                 f"{row}: expected {len(columns)} fields ({', '.join(columns)}), found "
-                f"{len(fields)}; check its commas and quotation marks"
+                f"{len(fields)}; check its separators and quotation marks"
             )
-    return Table(path, columns, tuple(rows), hashlib.sha256(raw).hexdigest(), encoding)
+    digest = hashlib.sha256(raw).hexdigest()
+    return Table(path, columns, tuple(rows), digest, encoding, kind, blank)
 
 
 def refuse_cp949(table: Table) -> None:
@@ -103,7 +120,8 @@ def _read_bytes(path: Path) -> bytes:
 
 def _decode(path: Path, raw: bytes) -> tuple[str, str]:
     try:
-        text = raw.decode("utf-8-sig")
+        # Some programs write a second mark in front of the first.
+        text = raw.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         try:
             return raw.decode("cp949"), "cp949"
@@ -119,11 +137,62 @@ def _line_of(raw: bytes, position: int) -> int:
     return raw.count(b"\n", 0, position) + 1
 
 
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def _separator(text: str) -> tuple[str, str]:
+    """Return the text without Excel's `sep=` line, and what separates fields in its header."""
+    if found := re.match(r"sep=([,;\t])\r?\n", text):
+        return text[found.end() :], found[1]
+    header = text.lstrip().partition("\n")[0]
+    counts = {mark: header.count(mark) for mark in (",", ";", "\t")}
+    most = max(counts, key=lambda mark: counts[mark])
+    return text, most if counts[most] else ","
+
+
+def _json_records(
+    path: Path, text: str
+) -> tuple[str, tuple[str, ...], Iterator[tuple[int, list[str]]]]:
+    """Return the format, the columns of all rows, and each row with its line (or number)."""
+    try:
+        value = json.loads(text)
+        found = list(enumerate(value if isinstance(value, list) else [value], start=1))
+        kind = "JSON"
+    except ValueError:
+        kind, found = "JSON lines", list(_json_lines(path, text))
+    for line, row in found:
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{path}: {kind}, entry {line}: expected an object with the fields of a row, "
+                f"found a {type(row).__name__}."
+            )
+    columns = tuple(dict.fromkeys(str(name) for _, row in found for name in row))
+    rows = ((line, [_as_text(row.get(name)) for name in columns]) for line, row in found)
+    return kind, columns, rows
+
+
+def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise UserError(
+                f"{path}: line {number} is not valid JSON ({error}). Expected a JSON list of "
+                "objects, or one object on each line."
+            ) from error
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _records(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line each record begins on and its fields; skip blank lines."""
     csv.field_size_limit(2**31 - 1)
     # newline=None: CRLF and lone CR, in fields and between them, all become LF.
-    reader = csv.reader(io.StringIO(text, newline=None), strict=True)
+    lines = io.StringIO(text, newline=None)
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     while True:
         line = reader.line_num + 1
         try:

@@ -1,20 +1,23 @@
-"""Exam CSV files: rows to questions and back, all errors of a file in one message."""
+"""Exam files: rows to questions and back, all errors of a file in one message."""
 
 from __future__ import annotations
 
 import ast
 import csv
+import io
 import json
 import re
+import tokenize
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from solution.core import ErrorCollector, UserError, atomic_write, log
-from solution.exam.csv_table import Row, Table, read_table, refuse_cp949
+from solution.exam.csv_table import Row, read_table, refuse_cp949
+from solution.exam.layouts import answer_number, contest_row, is_missing, recognise
 from solution.exam.question import Exam, Question
 
 COLUMNS = ("id", "paragraph", "problems")
@@ -24,6 +27,12 @@ MIN_CHOICES, MAX_CHOICES = 2, 10
 MAX_PROBLEMS = 200_000  # characters; the contest's longest `problems` has 1,170
 EXPECTED = "expected a Python dict of texts, lists and numbers, or JSON"
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+# What other programs leave in `problems`, which is no literal.
+FOREIGN = {
+    r"\bnan\b": "nan, a missing value that pandas wrote: fill it before saving",
+    r"\barray\(": "array(…), a numpy array: save lists (.tolist())",
+    r"\b(np|numpy)\.\w+": "a numpy number such as np.int64(…): convert it by int()",
+}
 REMEDY = "Fix these rows and rerun; the file was not loaded."
 
 
@@ -31,32 +40,43 @@ class ParseError(Exception):
     """An invalid field of one row: `field: expected ..., found ...`."""
 
 
-def read_exam(path: Path, *, answers: bool = False) -> Exam:
+def read_exam(
+    path: Path, *, answers: bool = False, columns: Mapping[str, str] | None = None
+) -> Exam:
     """Read an exam; with `answers`, a row without an answer is an error (training data).
 
-    `problems` is a Python literal or JSON and is never evaluated. Text is normalised to NFC
-    with LF line ends. `question_plus` may be a column, a key of `problems`, or both if equal.
+    Reads the contest's CSV and other people's layouts (see `layouts`); `columns` maps parts of
+    a question to the file's columns. `problems` is a Python literal or JSON and is never
+    evaluated. Text is normalised to NFC with LF line ends. `question_plus` may be a column, a
+    key of `problems`, or both if equal; missing values (nan, None, NULL, -) in it and in the
+    paragraph are blank.
 
     Raises:
         UserError: Lists every wrong row.
 
     """
     problems = ErrorCollector(str(path))
-    table = read_table(path, problems, required=COLUMNS)
+    table = read_table(path, problems)
     refuse_cp949(table)
+    layout = recognise(table, columns)
     ignored: Counter[str] = Counter()
+    rows = [contest_row(row, layout) for row in table.rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python warns of '\d' in a literal
-        questions = _parse_rows(table, answers, problems, ignored)
+        questions = _parse_rows(rows, answers, problems, ignored)
     if not table.rows and not len(problems):
         raise UserError(f"{path}: holds a header but no questions. Give a file with rows.")
     problems.raise_if_any(REMEDY)
-    columns = [name for name in table.columns if name not in (*COLUMNS, *OPTIONAL)]
-    unused = [f"column {name!r}" for name in columns]
-    unused += [f"{key} ({count} rows)" for key, count in ignored.items()]
-    if unused:
-        log(f"{path}: not used: {', '.join(unused)}")
-    return Exam(path, tuple(questions), table.sha256)
+    notes = [table.format] * (table.format != "CSV") + [str(layout)] * bool(str(layout))
+    notes += ["row numbers as ids"] * ("id" not in layout.columns)
+    notes += [f"{table.blank_rows} empty rows skipped"] * bool(table.blank_rows)
+    notes += [f"{count} × {key}" for key, count in ignored.items()]
+    notes += [
+        f"column {name!r} not used" for name in table.columns if name not in layout.used()
+    ]
+    if notes:
+        log(f"{path}: {', '.join(notes)}")
+    return Exam(path, tuple(questions), table.sha256, layout.letters)
 
 
 def write_exam(path: Path, questions: Sequence[Question]) -> None:
@@ -93,6 +113,9 @@ def parse_mapping(text: str) -> dict[Any, Any]:
 
 
 def _python_literal(text: str) -> Any:
+    for pattern, what in FOREIGN.items():
+        if re.search(pattern, _outside_texts(text)):
+            raise ParseError(f"{EXPECTED}, found {what}")
     try:
         tree = ast.parse(text.strip(), mode="eval")
         if isinstance(tree.body, ast.Dict):
@@ -107,6 +130,26 @@ def _python_literal(text: str) -> Any:
         raise ParseError(f"{EXPECTED}; too deeply nested") from error
 
 
+def _outside_texts(text: str) -> str:
+    """Return the literal without its strings; two strings in a row lack a comma.
+
+    Python would join them: a numpy array of choices prints so (['a' 'b']).
+    """
+    kept: list[str] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.STRING and kept and kept[-1] == "''":
+                raise ParseError(
+                    f"{EXPECTED}, found two texts without a comma between them, as numpy "
+                    "prints arrays: save lists (.tolist())"
+                )
+            if token.type not in (tokenize.NL, tokenize.COMMENT):
+                kept.append("''" if token.type == tokenize.STRING else token.string)
+    except (tokenize.TokenError, SyntaxError):
+        pass  # the parser names the place
+    return "".join(kept)
+
+
 def _unique_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     for key, count in Counter(key for key, _ in pairs).items():
         if count > 1:
@@ -115,11 +158,11 @@ def _unique_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _parse_rows(
-    table: Table, answers: bool, problems: ErrorCollector, ignored: Counter[str]
+    rows: Sequence[Row], answers: bool, problems: ErrorCollector, ignored: Counter[str]
 ) -> list[Question]:
     questions: list[Question] = []
     first: dict[str, Row] = {}
-    for row in table.rows:
+    for row in rows:
         id = row.fields["id"]
         try:
             question = _parse_row(row, answers, ignored)
@@ -143,47 +186,74 @@ def _parse_row(row: Row, answers: bool, ignored: Counter[str]) -> Question:
         body = parse_mapping(fields["problems"])
     except ParseError as error:
         raise ParseError(f"problems: {error}") from error
-    ignored.update(f"problems.{key}" for key in body if key not in KEYS)
-    question, choices = body.get("question"), _choices(body.get("choices"))
+    ignored.update(f"unused key {key} in problems" for key in body if key not in KEYS)
+    question, choices = body.get("question"), _choices(body.get("choices"), ignored)
     if not isinstance(question, str) or not question.strip():
         raise ParseError(f"problems.question: expected text, found {_show(question)}")
     return Question(
         id=id,
-        paragraph=fields["paragraph"],
+        paragraph=_present("paragraph", fields["paragraph"], ignored),
         question=_clean("problems.question", question),
         choices=choices,
-        answer=_answer(body.get("answer"), len(choices), answers),
-        question_plus=_question_plus(fields.get("question_plus", ""), body),
+        answer=_answer(body.get("answer"), fields.get("answer", ""), choices, answers),
+        question_plus=_present(
+            "question_plus", _question_plus(fields.get("question_plus", ""), body), ignored
+        ),
         subject=fields.get("subject", "").strip(),
         source=fields.get("source", "").strip(),
     )
 
 
-def _choices(value: Any) -> tuple[str, ...]:
+def _present(field: str, text: str, ignored: Counter[str]) -> str:
+    """Return the text, blank where it is a missing value of another program."""
+    if not is_missing(text):
+        return text
+    ignored[f"{field} {text.strip()!r}, taken as blank"] += 1
+    return ""
+
+
+def _choices(value: Any, ignored: Counter[str]) -> tuple[str, ...]:
     expected = f"problems.choices: expected {MIN_CHOICES} to {MAX_CHOICES} choices"
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value = value["text"]  # as ARC and CommonsenseQA have them: {text: [...], label: [...]}
     if not isinstance(value, list | tuple):
         raise ParseError(f"{expected}, found {_show(value)}")
     if not MIN_CHOICES <= len(value) <= MAX_CHOICES:
         raise ParseError(f"{expected}, found {len(value)}")
     for number, choice in enumerate(value, start=1):
-        if not isinstance(choice, str) or not choice.strip():
+        if not isinstance(choice, str) or choice.strip() in ("", "nan", "NaN"):
             raise ParseError(
                 f"problems.choices: expected text as choice {number}, found {_show(choice)}"
             )
+        if is_missing(choice):
+            ignored[f"choice {choice!r}, kept as text"] += 1
     return tuple(_clean("problems.choices", choice) for choice in value)
 
 
-def _answer(value: Any, choices: int, needed: bool) -> int | None:
-    expected = f"problems.answer: expected a whole number from 1 to {choices}"
-    if value is None or (isinstance(value, str) and not value.strip()):
+def _answer(value: Any, column: str, choices: tuple[str, ...], needed: bool) -> int | None:
+    expected = f"problems.answer: expected a whole number from 1 to {len(choices)}"
+    given = [
+        v for v in (value, column) if not (v is None or (isinstance(v, str) and not v.strip()))
+    ]
+    if not given:
         if needed:
             raise ParseError(f"{expected} (training data), found none")
         return None
-    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,2}\s*", value):
-        value = int(value)
-    if type(value) is not int or not 1 <= value <= choices:
-        raise ParseError(f"{expected}, found {_show(value)}")
-    return value
+    numbers = [
+        answer_number(str(v), choices) if isinstance(v, int | str) and v is not True else None
+        for v in given
+    ]
+    if 0 in numbers:
+        raise ParseError(f"{expected}, found 0: answers that count from 0 must be raised by 1")
+    for shown, number in zip(given, numbers, strict=True):
+        if number is None or not 1 <= number <= len(choices):
+            raise ParseError(f"{expected}, found {_show(shown)}")
+    if len(set(numbers)) > 1:
+        raise ParseError(
+            f"answer: the column ({_show(column)}) and the key in `problems` "
+            f"({_show(value)}) differ"
+        )
+    return numbers[0]
 
 
 def _question_plus(column: str, body: dict[Any, Any]) -> str:

@@ -27,6 +27,8 @@ class Exam:
     path: Path
     questions: tuple[Question, ...]
     sha256: str
+    letters: bool = False
+    """Whether the file names its choices A, B, C …; so does its submission."""
 
     def __len__(self) -> int:
         return len(self.questions)
