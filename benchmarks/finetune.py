@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.exam import Question, load_prompt, read_exam
+from solution.models import ChatTemplate
 
 ROWS_PER_STEP = 8
 HELD_ROWS = 32
@@ -200,7 +201,9 @@ def accuracy(model: Any, task: Task) -> float:
     """Of a trained model on the questions that no one trained on, by our scoring."""
     from solution.scoring import encode, score_model
 
-    encoded = encode(task.held, load_prompt("contest"), task.tokenizer, MAX_LENGTH)
+    encoded = encode(
+        task.held, load_prompt("contest"), ChatTemplate(task.tokenizer, "m"), MAX_LENGTH
+    )
     scored = score_model(model, encoded)
     right = [one.answer == q.answer for one, q in zip(scored, task.held, strict=True)]
     return sum(right) / len(right)

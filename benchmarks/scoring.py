@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.exam import Question, load_prompt, read_exam
+from solution.models import ChatTemplate
 from solution.scoring import (
     BenchmarkTask,
     Encoded,
@@ -215,13 +216,13 @@ def main() -> None:
 
     questions = read_exam(options.data / "competition" / "test.csv").questions[: options.rows]
     prompt = load_prompt("contest")
-    digits = encode(questions, prompt, tokenizer, 32768)
+    digits = encode(questions, prompt, ChatTemplate(tokenizer, "m"), 32768)
     brackets = prompt.model_copy(update={"answer": "($label)"})
     works: dict[str, Callable[[], None]] = {
         "digits": lambda: run(f"test.csv, {len(questions)} rows, digits", digits),
         "brackets": lambda: run(
             f"test.csv, {len(questions)} rows, (1)…(5)",
-            encode(questions, brackets, tokenizer, 32768),
+            encode(questions, brackets, ChatTemplate(tokenizer, "m"), 32768),
         ),
         "hellaswag": lambda: run_pairs(
             f"KoBEST HellaSwag 0-shot, {options.kobest_rows} rows",
@@ -247,7 +248,10 @@ def orders(model: Any, questions: Sequence[Question], tokenizer: Any, options: A
     """Five orders of the choices in one tree against five single runs of ours."""
     prompt = load_prompt("contest")
     turned = [rotations(question, 5) for question in questions if len(question.choices) == 5]
-    single = [encode([five[i] for five in turned], prompt, tokenizer, 32768) for i in range(5)]
+    single = [
+        encode([five[i] for five in turned], prompt, ChatTemplate(tokenizer, "m"), 32768)
+        for i in range(5)
+    ]
     ways = [[[one for encoded in single for one in encoded]], single]
     seconds: list[list[float]] = [[], []]
     for _ in range(options.runs):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from string import Template
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from jinja2 import TemplateError
 from pydantic import AfterValidator, field_validator
 
 from solution.core import Config, load_config, resolve_config
@@ -78,25 +77,6 @@ class Prompt(Config):
         """Return the chat messages; `paragraph` replaces the question's own (truncation)."""
         user = {"role": "user", "content": self._user(question, paragraph)}
         return [{"role": "system", "content": self.system}, user] if self.system else [user]
-
-    def text(self, question: Question, tokenizer: Any, paragraph: str | None = None) -> str:
-        """Return the whole prompt up to the position of the answer.
-
-        Uses the tokenizer's chat template; without a system role there, the system text is
-        prepended to the user's. Without a template: plain text that ends in `plain_suffix`.
-        """
-        messages = self.messages(question, paragraph)
-        joined = "\n\n".join(message["content"] for message in messages)
-        if not getattr(tokenizer, "chat_template", None):
-            return joined + self.plain_suffix
-        options = {"add_generation_prompt": True, "tokenize": False}
-        try:
-            return str(tokenizer.apply_chat_template(messages, **options))
-        except TemplateError:
-            if not self.system:
-                raise
-            folded = [{"role": "user", "content": joined}]
-            return str(tokenizer.apply_chat_template(folded, **options))
 
     def answers(self, question: Question) -> list[str]:
         """Return the answer text of each choice, such as ['1', '2', '3', '4']."""

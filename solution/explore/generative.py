@@ -56,7 +56,12 @@ def evaluate_generated(
     _check_room(config, loaded.max_length)
     start = time.monotonic()
     encoded = encode(
-        cell.questions, cell.prompt, loaded.tokenizer, loaded.max_length, config.max_new_tokens
+        cell.questions,
+        cell.prompt,
+        loaded.chat,
+        loaded.max_length,
+        config.max_new_tokens,
+        generate=True,
     )
     # Chunks depend on the questions only, so that a resumed run generates the same batches.
     order = sorted(range(len(encoded)), key=lambda i: (encoded[i].prompt_ids, i))

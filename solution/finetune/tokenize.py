@@ -16,6 +16,7 @@ from solution.finetune.data import FinetuneData, sample_cycling
 from solution.finetune.instruction_data import TOO_LONG, Instruction, tokenize_instruction
 from solution.finetune.packing import IGNORE_INDEX, Row, supervised_tokens
 from solution.finetune.recipe import Recipe
+from solution.models import chat_template
 from solution.scoring import Encoded, encode
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def tokenize_examples(
     of a passage, every token. `with_passages` has the questions with retrieved passages, by id.
     """
     end, seed = end_token(tokenizer), recipe.data.seed
+    chat = chat_template(tokenizer, recipe.model)
     steps = recipe.train.max_steps
     limit = recipe.rows_per_step * steps if steps else None
     instructions, dropped = tokenize_instructions(
@@ -74,7 +76,7 @@ def tokenize_examples(
         questions = [_show_passages(recipe, q, with_passages or {}, epoch) for q in questions]
         if limit and not passages and not instructions:
             questions = questions[: limit - len(rows)]
-        encoded = encode(questions, prompt, tokenizer, max_length)
+        encoded = encode(questions, prompt, chat, max_length)
         truncated |= {row.id for row in encoded if row.truncated_tokens}
         in_epoch = [
             with_labels(row, question.answer, end, recipe.train.train_on_prompt)
@@ -121,7 +123,7 @@ def with_labels(
 ) -> Row:
     """Build the training row of an encoded question; the prompt is masked by default."""
     assert answer is not None, f"{row.id}: training questions have answers"
-    target = [*row.label_ids[answer - 1], end]
+    target = [*row.label_ids[answer - 1], *(row.end_ids or (end,))]
     prompt = list(row.prompt_ids)
     labels = prompt if train_on_prompt else [IGNORE_INDEX] * len(prompt)
     return {"id": row.id, "input_ids": prompt + target, "labels": labels + target}

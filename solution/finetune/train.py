@@ -38,7 +38,7 @@ from solution.finetune.tokenize import (
     tokenize_examples,
 )
 from solution.finetune.worker_process import stop_requests
-from solution.models import load_tokenizer
+from solution.models import chat_template, load_tokenizer
 from solution.scoring import Encoded, encode, score_model
 
 if TYPE_CHECKING:
@@ -101,7 +101,12 @@ def train_adapter(
             with explain_out_of_memory():
                 model = load_base_model(recipe, max_length, dtype)
                 model = add_adapter(recipe, model, max_length)
-                validation = encode(data.validation, prompt, tokenizer, max_length)
+                validation = encode(
+                    data.validation,
+                    prompt,
+                    chat_template(tokenizer, recipe.model),
+                    max_length,
+                )
                 evaluate = partial(validate, model, validation, data.validation, recipe)
                 callback = TrainingCallback(
                     recipe.train,

@@ -1,9 +1,11 @@
 """Models: references, loading, adapters, hardware and memory."""
 
+from solution.models.chat_template import ChatTemplate
 from solution.models.doctor import doctor
 from solution.models.hardware import Gpu, Hardware, detect, pick_dtype
 from solution.models.loading import (
     LoadedModel,
+    chat_template,
     compute_identity,
     disable_avx512_repacking,
     load,

@@ -53,6 +53,7 @@ class ChatTemplate:
     add_bos: bool | None = None
     folds_system: bool = False
     """Whether the template drops or refuses a system turn (set by `verify`)."""
+    _verified: set[str] = field(default_factory=set)
 
     @property
     def is_chat(self) -> bool:
@@ -79,8 +80,7 @@ class ChatTemplate:
                 text = self._before_answer(shown)
         else:
             text = self._before_answer(shown)
-        start = shown[-1]["content"].strip()[:40]
-        return Rendered(text, max(text.rfind(shown[-1]["content"].strip()), text.find(start), 0))
+        return Rendered(text, max(text.rfind(shown[-1]["content"].strip()), 0))
 
     def answer(self, text: str) -> str:
         """The answer as the template writes it: some strip the blanks around it."""
@@ -93,20 +93,12 @@ class ChatTemplate:
     def end(self) -> str:
         """The text that closes an answer: up to the first control token after it.
 
-        The end-of-text token where the tokenizer has no template; raises UserError where it has
-        no such token either.
+        Without a template the end-of-text token; blank where the tokenizer has none.
         """
         after = self._finished([{"role": "user", "content": "?"}])[1] if self.is_chat else ""
         if found := self._control.search(after):
             return after[: found.end()]
-        if after.strip():
-            return after
-        if self.tokenizer.eos_token is None:
-            raise UserError(
-                f"model {self.name}: the tokenizer has no end-of-text token, so the end of an "
-                "answer can't be marked. Set eos_token in tokenizer_config.json."
-            )
-        return str(self.tokenizer.eos_token)
+        return after if after.strip() else str(self.tokenizer.eos_token or "")
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """Tokenise a rendered text, with exactly one begin-of-text where there is one."""
@@ -127,7 +119,8 @@ class ChatTemplate:
         or refused goes into the user's turn from then on. Raises UserError naming the template
         where another part, or the answer, is missing.
         """
-        if not self.is_chat:
+        key = _folded(messages)
+        if not self.is_chat or key in self._verified:
             return
         self.folds_system = False
         try:
@@ -147,6 +140,7 @@ class ChatTemplate:
                 "Use a tokenizer whose chat template writes the content of messages as text."
             )
         self._warn(text)
+        self._verified.add(key)
 
     def _warn(self, text: str) -> None:
         if text.rfind("<think>") > text.rfind("</think>"):
@@ -161,8 +155,8 @@ class ChatTemplate:
             if bare[: len(start)] != start:
                 log(
                     f"model {self.name}: the tokenizer begins texts with "
-                    f"{self.tokenizer.decode(list(start))!r}, its chat template does not. It is "
-                    "added; `add_bos: false` leaves it out."
+                    f"{self.tokenizer.decode(list(start))!r}, its chat template does not. It "
+                    "is added; `add_bos: false` leaves it out."
                 )
 
     def _before_answer(self, messages: Sequence[Message]) -> str:
@@ -183,12 +177,15 @@ class ChatTemplate:
     @cached_property
     def _blanks(self) -> tuple[bool, bool]:
         """Whether blanks before and after an assistant's words are kept."""
-        chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": f" {ANSWER} "}]
-        bare = self._finished(chat[:1])
-        before, _, after = self._apply(chat).rpartition(ANSWER)
+        asked = {"role": "user", "content": "?"}
+        bare = self._finished([asked])
+        spaced = [asked, {"role": "assistant", "content": f" {ANSWER} "}]
+        before, _, after = self._apply(spaced).rpartition(ANSWER)
         return before == bare[0] + " ", after == " " + bare[1]
 
-    def _apply(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
+    def _apply(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool = False
+    ) -> str:
         options = {"strftime_now": FIXED_TIME.strftime, **self.variables}
         try:
             return str(
@@ -201,8 +198,8 @@ class ChatTemplate:
             )
         except Exception as error:  # templates are foreign code and raise anything
             raise UserError(
-                f"model {self.name}: its chat template fails ({type(error).__name__}: {error}). "
-                "Correct chat_template.jinja or the variables given as chat_template."
+                f"model {self.name}: its chat template fails ({type(error).__name__}: "
+                f"{error}). Correct chat_template.jinja or the variables in `chat_template`."
             ) from error
 
     def _without_control(self, text: str) -> str:

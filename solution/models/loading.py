@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
 from solution.core import UserError, package_version
 from solution.models.adapter import attach_adapter
+from solution.models.chat_template import ChatTemplate
 from solution.models.hardware import Hardware, detect, pick_dtype
 from solution.models.memory_plan import GIB, weight_bytes
 from solution.models.pretrained import (
@@ -35,6 +37,16 @@ class LoadedModel:
     device: str
     dtype: str
     max_length: int
+
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The one renderer of this model's conversations."""
+        return chat_template(self.tokenizer, self.reference)
+
+
+def chat_template(tokenizer: Any, reference: ModelReference) -> ChatTemplate:
+    """Return the renderer of a tokenizer with what the reference says of its template."""
+    return ChatTemplate(tokenizer, reference.model, reference.chat_template, reference.add_bos)
 
 
 def load(reference: ModelReference) -> LoadedModel:

@@ -7,7 +7,7 @@ import re
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,11 @@ HASHED = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
 
 
 class ModelReference(Config):
-    """A hub id or a local folder, and how to load it; `max_length` is in tokens."""
+    """A hub id or a local folder, and how to load it; `max_length` is in tokens.
+
+    `chat_template` holds variables for the model's template (such as `enable_thinking: false`);
+    `add_bos` decides whether a begin-of-text token that only the tokenizer adds is kept.
+    """
 
     model: str = Field(min_length=1)
     revision: str | None = None
@@ -28,6 +32,8 @@ class ModelReference(Config):
     adapter: str | None = None
     trust_remote_code: bool = False
     max_length: int | None = Field(default=None, ge=16)
+    chat_template: dict[str, Any] = Field(default_factory=dict)
+    add_bos: bool | None = None
 
 
 def locate(name: str, kind: str) -> Path | None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from solution.core import ErrorCollector, UserError
 from solution.exam import Prompt, Question
+from solution.models import ChatTemplate
+from solution.models.chat_template import SPLIT, Rendered
 from solution.scoring.prefix_tree import Ids, common_prefix_length
 
 # How a prompt and a label are tokenised together is decided by this much of the prompt's end.
@@ -18,6 +20,8 @@ TAIL_CHARACTERS = 32
 MIN_PROMPT_TOKENS = 256
 # The cut of a passage is searched among so many tokens on either side of the estimate.
 NEAR_TOKENS = 32
+# Parts of a question that a template must show.
+MARKED = ("paragraph", "question", "question_plus", "choices")
 # Texts per tokenizer call; fast tokenizers use several threads.
 TEXTS_A_CALL = 256
 
@@ -26,30 +30,47 @@ TEXTS_A_CALL = 256
 class Encoded:
     """One question in tokens: the prompt, one label per choice, and the number of tokens cut.
 
-    `terminator_ids` end every label in scoring where one begins another ('1' and '10').
+    `end_ids` is what the template writes after an answer: training ends every label with it,
+    scoring where one label begins another ('1' and '10').
     """
 
     id: str
     prompt_ids: Ids
     label_ids: tuple[Ids, ...]
     truncated_tokens: int = 0
-    terminator_ids: Ids = ()
+    end_ids: Ids = ()
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether one label begins another."""
+        labels = self.label_ids
+        return any(a != b and b[: len(a)] == a for a in labels for b in labels)
+
+    @property
+    def terminator_ids(self) -> Ids:
+        """The tokens that end every label in scoring: `end_ids` where labels are ambiguous."""
+        return self.end_ids if self.ambiguous else ()
 
 
 def encode(
     questions: Sequence[Question],
     prompt: Prompt,
-    tokenizer: Any,
+    chat: ChatTemplate,
     max_length: int,
     reserve: int = 0,
+    *,
+    generate: bool = False,
 ) -> list[Encoded]:
     """Encode questions so that prompt, label and `reserve` fit into `max_length` tokens.
 
-    Long questions lose the end of their passage; one that is too long without any loses its
-    beginning too, down to MIN_PROMPT_TOKENS. Raises UserError with all questions that are
-    longer still or whose labels are not distinct.
+    The template is verified first. With `generate`, prompts end with the generation prompt.
+    Long questions lose the end of their passage; one that is too long without any loses the
+    beginning of the user's text too, down to MIN_PROMPT_TOKENS: begin-of-text and the openings
+    of the turns are kept. Raises UserError with all questions that are longer still or whose
+    labels are not distinct.
     """
-    encoder = _Encoder(prompt, tokenizer, max_length - reserve)
+    verify(prompt, chat)
+    encoder = _Encoder(prompt, chat, max_length - reserve, generate)
     problems = ErrorCollector(f"prompt {prompt.name}, at most {max_length} tokens")
     encoded = []
     for start in range(0, len(questions), TEXTS_A_CALL):
@@ -66,52 +87,62 @@ def encode(
 class _Encoder:
     """Encodes questions; remembers how labels are tokenised after equal ends of prompts."""
 
-    def __init__(self, prompt: Prompt, tokenizer: Any, room: int) -> None:
-        self.prompt, self.tokenizer, self.room = prompt, tokenizer, room
-        self._start = _start_ids(tokenizer)
-        self._joins: dict[tuple[Any, ...], tuple[int, tuple[Ids, ...]]] = {}
+    def __init__(
+        self, prompt: Prompt, chat: ChatTemplate, room: int, generate: bool = False
+    ) -> None:
+        self.prompt, self.chat, self.room, self.generate = prompt, chat, room, generate
+        self._joins: dict[tuple[Any, ...], tuple[int, tuple[Ids, ...], Ids]] = {}
 
     def whole(self, questions: Sequence[Question]) -> list[Encoded]:
         """Encode questions without truncation, in one call of the tokenizer."""
-        texts = [self.prompt.text(question, self.tokenizer) for question in questions]
-        ids = self.tokenizer(texts, add_special_tokens=False).input_ids
-        each = zip(questions, texts, ids, strict=True)
-        return [self._joined(q, text, self._start + tuple(one)) for q, text, one in each]
+        texts = [self._render(question).text for question in questions]
+        each = zip(questions, texts, self.chat.batch_tokens(texts), strict=True)
+        return [self._joined(question, text, ids) for question, text, ids in each]
 
     def encode(self, question: Question, whole: Encoded) -> Encoded:
+        """Truncate to the room where needed, and check the labels."""
         fitting = whole
         if self._excess(whole) > 0:
             fitting = self._cut(question, whole)
+        if len(set(fitting.label_ids)) < len(fitting.label_ids):
+            raise UserError("two of its labels are the same tokens; use other labels")
+        if fitting.ambiguous and not fitting.end_ids:
+            raise UserError("one label begins another; use labels such as A to J")
         cut = len(whole.prompt_ids) - len(fitting.prompt_ids)
-        end = self._terminator(fitting.label_ids)
-        return Encoded(question.id, fitting.prompt_ids, fitting.label_ids, cut, end)
+        return replace(fitting, truncated_tokens=cut)
+
+    def _render(self, question: Question, paragraph: str | None = None) -> Rendered:
+        messages = self.prompt.messages(question, paragraph)
+        return self.chat.render(messages, self.prompt.plain_suffix, generate=self.generate)
 
     def _fit(self, question: Question, paragraph: str) -> Encoded:
-        text = self.prompt.text(question, self.tokenizer, paragraph)
-        return self._joined(question, text, self._ids(text))
+        text = self._render(question, paragraph).text
+        return self._joined(question, text, self.chat.tokens(text))
 
     def _joined(self, question: Question, text: str, ids: Ids) -> Encoded:
-        answers = tuple(self.prompt.answers(question))
+        answers = tuple(map(self.chat.answer, self.prompt.answers(question)))
         key = (ids[-TAIL_TOKENS:], text[-TAIL_CHARACTERS:], answers)
         if key not in self._joins:
             self._joins[key] = self._join(ids, text, answers)
-        dropped, label_ids = self._joins[key]
-        return Encoded(question.id, ids[: len(ids) - dropped], label_ids)
+        dropped, label_ids, end_ids = self._joins[key]
+        return Encoded(question.id, ids[: len(ids) - dropped], label_ids, end_ids=end_ids)
 
     def _join(
         self, ids: Ids, text: str, answers: tuple[str, ...]
-    ) -> tuple[int, tuple[Ids, ...]]:
-        """Return how many of the prompt's last tokens belong to the labels, and the labels.
+    ) -> tuple[int, tuple[Ids, ...], Ids]:
+        """Return how many of the prompt's last tokens belong to the labels, labels and end.
 
         Some tokenizers merge the end of the prompt with the start of a label: what the prompt
         and every prompt + label have in common is the prompt.
         """
-        both = [self._ids(text + answer) for answer in answers]
+        both = self.chat.batch_tokens([text + answer for answer in answers])
         kept = min(common_prefix_length(ids, joined) for joined in both)
-        return len(ids) - kept, tuple(joined[kept:] for joined in both)
+        ended = self.chat.tokens(text + answers[0] + self.chat.end)
+        end = ended[common_prefix_length(both[0], ended) :]
+        return len(ids) - kept, tuple(joined[kept:] for joined in both), end
 
     def _excess(self, encoded: Encoded) -> int:
-        label = max(len(ids) for ids in encoded.label_ids) + 1  # and a terminator
+        label = max(len(ids) for ids in encoded.label_ids) + len(encoded.end_ids)
         return len(encoded.prompt_ids) + label - self.room
 
     def _cut(self, question: Question, whole: Encoded) -> Encoded:
@@ -120,10 +151,12 @@ class _Encoder:
         if (excess := self._excess(bare)) > 0:
             if self.room < MIN_PROMPT_TOKENS:
                 raise UserError(f"{excess} tokens too long even without its passage")
-            if excess >= len(bare.prompt_ids) - len(self._start):
-                raise UserError("a label alone is longer than that")
-            # Every prompt ends with the question and its choices.
-            first = len(self._start)
+            rendered = self._render(question, "")
+            opening = self.chat.tokens(rendered.text[: rendered.opening])
+            first = common_prefix_length(opening, bare.prompt_ids)
+            if excess >= len(bare.prompt_ids) - first:
+                raise UserError(f"{excess} tokens too long even without its passage")
+            # The user's turn ends with the question and its choices.
             kept = bare.prompt_ids[:first] + bare.prompt_ids[first + excess :]
             return replace(bare, prompt_ids=kept)
 
@@ -145,11 +178,11 @@ class _Encoder:
         The offsets of the whole text give an estimate of the cut; only what follows the last
         space before it is tokenised again. None where the tokenizer has no offsets.
         """
-        text, passage = self.prompt.text(question, self.tokenizer), question.paragraph
-        first = text.find(passage)
-        if first < 0 or not self.tokenizer.is_fast:
+        text, passage = self._render(question).text, question.paragraph
+        first, tokenizer = text.find(passage), self.chat.tokenizer
+        if first < 0 or SPLIT in text or not tokenizer.is_fast:
             return None
-        spans = self.tokenizer(
+        spans = tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True
         ).offset_mapping
         begins = [begin for begin, _ in spans]
@@ -166,22 +199,27 @@ class _Encoder:
             if not blank < first + size <= far:
                 return first + size <= blank
             near = text[blank : first + size].rstrip() + rest
-            return len(self._ids(near)) - len(self._start) <= room
+            return len(tokenizer(near, add_special_tokens=False).input_ids) <= room
 
         return fits
 
-    def _terminator(self, labels: tuple[Ids, ...]) -> Ids:
-        if len(set(labels)) < len(labels):
-            raise UserError("two of its labels are the same tokens; use other labels")
-        if not any(a != b and b[: len(a)] == a for a in labels for b in labels):
-            return ()
-        end = self.tokenizer.eos_token_id
-        if end is None:
-            raise UserError("one label begins another; use labels such as A to J")
-        return (int(end),)
 
-    def _ids(self, text: str) -> Ids:
-        return self._start + tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+def verify(prompt: Prompt, chat: ChatTemplate) -> None:
+    """Check that the model's template shows every part of the prompt (see ChatTemplate)."""
+    marks = {part: f"EXAMQA7{part.upper()}" for part in MARKED}
+    question = Question(
+        "verify",
+        marks["paragraph"],
+        marks["question"],
+        tuple(f"{marks['choices']}{number}" for number in range(1, 6)),
+        question_plus=marks["question_plus"],
+    )
+    messages = prompt.messages(question)
+    asked = messages[-1]["content"]
+    marks = {part: mark for part, mark in marks.items() if mark in asked}
+    if prompt.system:
+        marks["system"] = prompt.system.strip()
+    chat.verify(messages, marks)
 
 
 def _longest(length: int, fits: Callable[[int], bool]) -> int:
@@ -191,11 +229,3 @@ def _longest(length: int, fits: Callable[[int], bool]) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
-
-
-def _start_ids(tokenizer: Any) -> Ids:
-    """Return the token that begins plain text; a chat template adds it itself."""
-    start = tokenizer.bos_token_id
-    if getattr(tokenizer, "chat_template", None) or start is None:
-        return ()
-    return (int(start),) if tokenizer("a").input_ids[0] == start else ()

@@ -49,7 +49,7 @@ def evaluate(
     """
     start = time.monotonic()
     plan = plan_orders(questions, permutations, debias)
-    encoded = plan.encode(prompt, loaded.tokenizer, loaded.max_length)
+    encoded = plan.encode(prompt, loaded.chat, loaded.max_length)
     flat = [one for orders in encoded for one in orders]
     if on_batch is None and on_scores is None:
         unit = "questions" if len(flat) == len(questions) else "orders"

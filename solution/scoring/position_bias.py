@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from solution.exam import Order, Prompt, Question, choice_orders, permute_choices
+from solution.models import ChatTemplate
 from solution.scoring.encode import Encoded, encode
 from solution.scoring.scorer import ChoiceScores, normalise
 
@@ -29,11 +30,13 @@ class Orders:
     orders: list[list[Order]]
     debias: Debias
 
-    def encode(self, prompt: Prompt, tokenizer: Any, max_length: int) -> list[list[Encoded]]:
+    def encode(
+        self, prompt: Prompt, chat: ChatTemplate, max_length: int
+    ) -> list[list[Encoded]]:
         """Encode every question in each of its orders; raises UserError as `encode` does."""
         pairs = zip(self.questions, self.orders, strict=True)
         flat = [permute_choices(q, order) for q, orders in pairs for order in orders]
-        return self.group(encode(flat, prompt, tokenizer, max_length))
+        return self.group(encode(flat, prompt, chat, max_length))
 
     def group(self, flat: Sequence[Any]) -> list[list[Any]]:
         """Split a flat list over all orders of all questions into one list per question."""

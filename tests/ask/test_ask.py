@@ -49,7 +49,7 @@ def test_probabilities_are_those_of_each_rotation_in_the_order_asked(tiny, embed
     assert len(found) == len(own)
     for turn, order in enumerate(found):
         asked = replace(question, choices=own[turn:] + own[:turn])
-        (scored,) = score(tiny, encode([asked], prompt, tiny.tokenizer, tiny.max_length))
+        (scored,) = score(tiny, encode([asked], prompt, tiny.chat, tiny.max_length))
         by_text = dict(zip(asked.choices, scored.probability, strict=True))
         assert order == pytest.approx([by_text[text] for text in own], abs=1e-5)
 
@@ -110,7 +110,7 @@ def test_a_question_is_answered_without_and_with_the_wiki_as_predict_would(tiny,
     line, rows, found = answer_question([tiny], ASKED, prompt, wiki)
     put_in = retrieve_passages([ASKED], wiki, prompt, label="test")
     plain, within = (
-        score(tiny, encode([question], prompt, tiny.tokenizer, tiny.max_length))
+        score(tiny, encode([question], prompt, tiny.chat, tiny.max_length))
         for question in (ASKED, *put_in.questions)
     )
     assert [float(row[1]) for row in rows] == pytest.approx(plain[0].probability, abs=1e-3)

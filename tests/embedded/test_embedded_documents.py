@@ -8,6 +8,7 @@ from solution.embedded.documents import ASSISTANT, END, USER, Writer
 from solution.embedded.facts import RELATIONS, SUBJECTS
 from solution.embedded.korean import with_particles
 from solution.exam import Question, load_prompt
+from solution.models import ChatTemplate
 
 TEXTS = ("retell", "number", "lookup", "whole", "article", "quiz")
 WHOLE = re.compile(
@@ -79,7 +80,10 @@ def test_the_exam_prompt_reads_as_whole_questions_do(writer, words):
     prompt = load_prompt("embedded")
     for _ in range(50):
         text, question, answer = _whole(writer, words)
-        assert prompt.text(question, words) == text
+        assert (
+            ChatTemplate(words, "w").render(prompt.messages(question), prompt.plain_suffix).text
+            == text
+        )
         answers = [
             words(a, add_special_tokens=False).input_ids for a in prompt.answers(question)
         ]

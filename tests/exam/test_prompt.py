@@ -1,30 +1,15 @@
-"""Prompts: the text given to the model, with and without a chat template."""
+"""Prompts: what of a question is put to a model, and in which order."""
 
 import pytest
 
 from solution.core import UserError
-from solution.exam import Question, load_prompt, read_exam
+from solution.exam import Question, load_prompt
 
 QUESTION = Question(
     "q", "값은 $5이다.", "얼마인가?", ("하나", "둘", "셋", "넷"), 2, "<보기> ㄱ"
 )
 CHOICES = "1 - 하나\n2 - 둘\n3 - 셋\n4 - 넷"
 MINIMAL = "name: p\nuser:\n  all: $question\n"
-
-
-class NoTemplate:
-    chat_template = None
-
-
-class NoSystemRole:
-    chat_template = "{{ messages }}"
-
-    def apply_chat_template(self, messages, add_generation_prompt, tokenize):
-        from jinja2 import TemplateError
-
-        if messages[0]["role"] == "system":
-            raise TemplateError("System role not supported")
-        return f"<user>{messages[0]['content']}<model>"
 
 
 def prompt_of(tmp_path, text):
@@ -65,18 +50,6 @@ def test_answers_follow_the_choices_of_the_row(tmp_path):
     assert prompt_of(tmp_path, text).answers(QUESTION)[1] == "2: 둘"
 
 
-def test_without_a_chat_template_the_text_is_plain():
-    text = load_prompt("contest").text(QUESTION, NoTemplate())
-    assert text.startswith("당신은")
-    assert text.endswith("고르세요.\n\n정답:")
-
-
-def test_without_a_system_role_the_system_text_is_prepended():
-    text = load_prompt("contest").text(QUESTION, NoSystemRole())
-    assert text.startswith("<user>당신은")
-    assert text.endswith("고르세요.<model>")
-
-
 def test_an_empty_system_makes_no_message(tmp_path):
     text = "name: p\nsystem: ''\nuser: {question: '$question', choices: '$choices'}\n"
     assert [m["role"] for m in prompt_of(tmp_path, text).messages(QUESTION)] == ["user"]
@@ -109,21 +82,3 @@ def test_an_invalid_prompt_names_its_file_and_key(tmp_path, text, message):
 def test_an_unknown_prompt_lists_the_available_names():
     with pytest.raises(UserError, match="contest"):
         load_prompt("kontest")
-
-
-def test_every_real_row_is_put_through_the_real_chat_template(shared_data):
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(shared_data / "tokenizers" / "qwen2.5")
-    prompt = load_prompt("contest")
-    for name in ("train", "test"):
-        for question in read_exam(shared_data / "competition" / f"{name}.csv").questions:
-            text = prompt.text(question, tokenizer)
-            assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
-            assert text.count("<|im_start|>") == 3
-            assert question.paragraph in text
-            assert question.question in text
-            assert question.question_plus in text
-            listed = [f"{n} - {c}" for n, c in enumerate(question.choices, start=1)]
-            assert "\n".join(listed) in text
-            assert f"{len(question.choices) + 1} - " not in text.partition(listed[-1])[2]

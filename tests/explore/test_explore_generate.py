@@ -26,7 +26,7 @@ def concise(embedded, tmp_path_factory):
     loaded = load(ModelReference(model=str(embedded / "models" / "tiny-s"), dtype="float32"))
     model, end = loaded.model.requires_grad_(True), loaded.tokenizer.eos_token_id
     questions = read_exam(embedded / "test.csv").questions[:COUNT]
-    encoded = encode(questions, load_prompt("embedded"), loaded.tokenizer, 1024)
+    encoded = encode(questions, load_prompt("embedded"), loaded.chat, 1024)
     rows = [
         [*one.prompt_ids, *one.label_ids[scored.answer - 1], end]
         for one, scored in zip(encoded, score(loaded, encoded), strict=True)

@@ -17,6 +17,7 @@ from solution.finetune.packing import (
     split_across_ranks,
     supervised_tokens,
 )
+from solution.models import ChatTemplate
 
 ARCHITECTURES = ["qwen2", "llama", "gpt_neox", "gemma2"]
 
@@ -163,7 +164,7 @@ def test_packs_of_contest_rows_and_wiki_passages_are_full(shared_data: Path):
 
     tokenizer = AutoTokenizer.from_pretrained(shared_data / "tokenizers" / "qwen2.5")
     questions = read_exam(shared_data / "competition" / "train.csv").questions[:192]
-    rows = encode(questions, load_prompt("contest"), tokenizer, 2048)
+    rows = encode(questions, load_prompt("contest"), ChatTemplate(tokenizer, "m"), 2048)
     contest = [len(row.prompt_ids) + 2 for row in rows]
     # Passages as `kowiki build` cuts them: prose of the exams, in pieces of about 600 letters.
     texts = [question.paragraph[:600] for question in questions]

@@ -13,7 +13,7 @@ from solution.explore import explore, run_candidates, worker
 from solution.finetune.data import load_data
 from solution.finetune.peft_model import tuned_reference
 from solution.finetune.recipe import LEARNING_RATES, Recipe, create_tiny_model, read_recipe
-from solution.models import load
+from solution.models import ChatTemplate, load
 from solution.scoring import encode, evaluate, score_model
 
 RECIPES = Path(__file__).resolve().parents[2] / "solution" / "recipes"
@@ -51,7 +51,7 @@ def train(name, changes, folder, monkeypatch):
         def train_and_score(**options):
             learn(**options)
             model.eval()
-            held = encode(some, prompt, tokenizer, 512)
+            held = encode(some, prompt, ChatTemplate(tokenizer, "m"), 512)
             live.extend(score_model(model, held, 4096))
 
         made.train = train_and_score

@@ -21,6 +21,7 @@ from solution.finetune.tokenize import (
     sort_within_batch,
     tokenize_examples,
 )
+from solution.models import ChatTemplate
 from solution.scoring import encode
 
 IM_END = 151645

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tiny import tiny_tokenizer
 
 from solution.core import UserError
+from solution.exam import load_prompt, read_exam
 from solution.models.chat_template import ANSWER, FIXED_TIME, ChatTemplate
 
 MARKS = {"system": "SYSTEMMARK", "question": "QUESTIONMARK", "choices": "CHOICEMARK"}
@@ -133,7 +134,8 @@ def test_a_system_text_that_is_dropped_or_refused_goes_into_the_users_turn(dropp
     )
     one.verify(MESSAGES, MARKS)
     assert one.folds_system
-    assert "<|im_start|>user\nSYSTEMMARK 시험입니다.\n\nQUESTIONMARK" in one.render(MESSAGES).text
+    turn = "<|im_start|>user\nSYSTEMMARK 시험입니다.\n\nQUESTIONMARK"
+    assert turn in one.render(MESSAGES).text
 
 
 def test_the_label_is_read_behind_a_closed_thought_and_an_open_one_is_named(capsys):
@@ -151,9 +153,11 @@ def test_variables_reach_the_template():
 
 
 def test_a_clock_in_a_template_is_given_a_fixed_time():
-    text = chat(
-        "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ m.content }}{% endfor %}"
-    ).render(MESSAGES).text
+    text = (
+        chat("{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ m.content }}{% endfor %}")
+        .render(MESSAGES)
+        .text
+    )
     assert text.startswith("2025-01-01")
 
 
@@ -197,8 +201,21 @@ def test_without_a_template_the_texts_are_joined_and_the_tokenizers_end_closes_t
     )
     assert one.end == "<|im_end|>"
     one.tokenizer.eos_token = None
-    with pytest.raises(UserError, match="no end-of-text token"):
-        ChatTemplate(one.tokenizer, "m").end
+    assert ChatTemplate(one.tokenizer, "m").end == ""
+
+
+def test_every_real_row_is_put_through_the_real_chat_template(shared_data):
+    from transformers import AutoTokenizer
+
+    one = ChatTemplate(AutoTokenizer.from_pretrained(shared_data / "tokenizers/qwen2.5"), "q")
+    prompt = load_prompt("contest")
+    for name in ("train", "test"):
+        for question in read_exam(shared_data / "competition" / f"{name}.csv").questions:
+            text = one.render(prompt.messages(question)).text
+            assert text.endswith("<|im_end|>\n<|im_start|>assistant\n")
+            assert text.count("<|im_start|>") == 3
+            assert question.paragraph in text
+            assert question.question in text
 
 
 @st.composite
@@ -212,9 +229,20 @@ def templates(draw):
     end = draw(st.sampled_from(["<|im_end|>", " <|im_end|>", "<|im_end|>\n"]))
     system = draw(st.sampled_from(["{{ m.content }}\n", "", "{{ raise_exception('no') }}"]))
     return (
-        opening + "{% for m in messages %}{% if m.role == 'system' %}" + system + "{% else %}"
-        + header + "{% if m.role == 'assistant' %}" + "{{ " + repr(thought + blank) + " }}"
-        + "{% endif %}{{ m.content" + trim + " }}{{ " + repr(end) + " }}{% endif %}{% endfor %}"
+        opening
+        + "{% for m in messages %}{% if m.role == 'system' %}"
+        + system
+        + "{% else %}"
+        + header
+        + "{% if m.role == 'assistant' %}"
+        + "{{ "
+        + repr(thought + blank)
+        + " }}"
+        + "{% endif %}{{ m.content"
+        + trim
+        + " }}{{ "
+        + repr(end)
+        + " }}{% endif %}{% endfor %}"
         + draw(st.sampled_from(["", "{% if add_generation_prompt %}GO{% endif %}"]))
     )
 

@@ -2,12 +2,28 @@
 
 import random
 
+from solution import scoring
 from solution.exam import Question
+from solution.models import ChatTemplate
+
+
+def encode(questions, prompt, tokenizer, max_length, reserve=0):
+    """Encode with the tokenizer's own chat template."""
+    return scoring.encode(questions, prompt, ChatTemplate(tokenizer, "m"), max_length, reserve)
+
+
+def rendered(prompt, question, tokenizer, paragraph=None):
+    """The prompt's text up to where the answer begins."""
+    messages = prompt.messages(question, paragraph)
+    return ChatTemplate(tokenizer, "m").render(messages, prompt.plain_suffix).text
 
 
 def slow_log_likelihoods(model, tokenizer, prompt, question, end=()):
     """log P(answer | prompt) for each choice, normalised over the row's own choices."""
-    before = tokenizer(prompt.text(question, tokenizer), add_special_tokens=False).input_ids
+    text = (
+        ChatTemplate(tokenizer, "m").render(prompt.messages(question), prompt.plain_suffix).text
+    )
+    before = tokenizer(text, add_special_tokens=False).input_ids
     answers = (
         tokenizer(answer, add_special_tokens=False).input_ids + list(end)
         for answer in prompt.answers(question)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import some_questions
+from reference import encode, some_questions
 from tiny import save_tiny
 
 from solution.core import UserError
@@ -18,7 +18,6 @@ from solution.models import ModelReference, load, weights_fingerprint
 from solution.scoring import (
     ScoreCache,
     TokenCounts,
-    encode,
     log_likelihoods,
     open_score_cache,
     score,

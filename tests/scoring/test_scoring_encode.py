@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from reference import some_questions
+from reference import encode, rendered, some_questions
 from tiny import tiny_tokenizer
 
 from solution.core import UserError
 from solution.exam import Prompt, load_prompt, read_exam
-from solution.scoring import encode
 
 PROMPT = Prompt(
     name="plain",
@@ -31,7 +30,7 @@ def test_prompt_and_answers_are_the_tokens_of_prompt_plus_answer(tokenizer):
     for question, one in zip(
         questions, encode(questions, PROMPT, tokenizer, 1024), strict=True
     ):
-        text = PROMPT.text(question, tokenizer)
+        text = rendered(PROMPT, question, tokenizer)
         for answer, label_ids in zip(PROMPT.answers(question), one.label_ids, strict=True):
             assert one.prompt_ids + label_ids == ids(tokenizer, text + answer)
 
@@ -56,7 +55,7 @@ def test_a_tokenizer_that_joins_prompt_and_answer_is_split_where_all_agree():
     assert answers == [[" 1"], [" 2"], [" ", "3"]]
 
 
-def test_plain_text_begins_with_the_start_token_and_a_chat_does_not():
+def test_a_start_token_of_the_tokenizer_begins_plain_text_and_chats_once():
     from tokenizers.processors import TemplateProcessing
 
     for chat in (False, True):
@@ -67,7 +66,8 @@ def test_plain_text_begins_with_the_start_token_and_a_chat_does_not():
             single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", start)]
         )
         (one,) = encode(some_questions(1), PROMPT, tokenizer, 1024)
-        assert (one.prompt_ids[0] == start) is not chat
+        assert one.prompt_ids.count(start) == 1
+        assert one.prompt_ids[0] == start
 
 
 def test_a_long_row_loses_the_end_of_its_passage_and_is_counted(tokenizer):
@@ -75,7 +75,7 @@ def test_a_long_row_loses_the_end_of_its_passage_and_is_counted(tokenizer):
     long = replace(long, paragraph="가나다라 " * 300, question="무엇이 옳은가?")
     kept, cut = encode([short, long], PROMPT, tokenizer, 400)
     assert kept.truncated_tokens == 0
-    whole = ids(tokenizer, PROMPT.text(long, tokenizer))
+    whole = ids(tokenizer, rendered(PROMPT, long, tokenizer))
     assert cut.truncated_tokens == len(whole) - len(cut.prompt_ids) > 0
     text = tokenizer.decode(cut.prompt_ids)
     assert "가나다라" in text and long.question in text
@@ -118,7 +118,7 @@ def test_answers_of_the_same_tokens_are_refused(tokenizer):
 
 
 def test_an_answer_that_begins_another_needs_an_end_token(tokenizer):
-    nameless = tiny_tokenizer()
+    nameless = tiny_tokenizer(chat=False)
     nameless.eos_token = None
     with pytest.raises(UserError, match="begins another"):
         encode(some_questions(1, choices=10), PROMPT, nameless, 1024)
@@ -144,7 +144,7 @@ def test_real_rows_are_answered_by_the_digits_of_qwen(shared_data):
         assert one.label_ids == tuple((16 + i,) for i in range(len(question.choices)))
         assert one.truncated_tokens == 0
     for question, one in list(zip(questions, encoded, strict=True))[::20]:
-        text = prompt.text(question, tokenizer) + "1"
+        text = rendered(prompt, question, tokenizer) + "1"
         assert (*one.prompt_ids, 16) == ids(tokenizer, text)
 
 
@@ -162,7 +162,7 @@ def halved(question, prompt, tokenizer, room: int) -> tuple[int, ...]:
     """The longest beginning of the passage that fits, found by encoding whole texts only."""
 
     def tokens(size: int) -> tuple[int, ...]:
-        text = prompt.text(question, tokenizer, question.paragraph[:size].rstrip())
+        text = rendered(prompt, question, tokenizer, question.paragraph[:size].rstrip())
         return tuple(tokenizer(text, add_special_tokens=False).input_ids)
 
     low, high = 0, len(question.paragraph)
@@ -192,5 +192,7 @@ def test_an_answer_longer_than_the_limit_is_refused_by_name(tokenizer):
     whole = Prompt(name="text", user={"question": "$question $choices"}, answer="$text")
     (question,) = some_questions(1)
     long = replace(question, choices=("긴 답 " * 200, *question.choices[1:]))
-    with pytest.raises(UserError, match=f"id {question.id}: a label alone is longer than"):
+    with pytest.raises(
+        UserError, match=f"id {question.id}: .* too long even without its passage"
+    ):
         encode([long], whole, tokenizer, 300)

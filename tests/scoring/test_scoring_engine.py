@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from reference import slow_log_likelihoods, some_questions
+from reference import encode, slow_log_likelihoods, some_questions
 from tiny import CHANGES, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
-from solution.scoring import TokenCounts, encode, score_model
+from solution.scoring import TokenCounts, score_model
 from solution.scoring.prefix_tree_runner import PrefixTreeRunner
 
 USER = {"paragraph": "$paragraph", "question": "$question", "choices": "$choices"}

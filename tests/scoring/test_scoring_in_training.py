@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from reference import slow_log_likelihoods, some_questions
+from reference import encode, slow_log_likelihoods, some_questions
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
 from solution.models import ModelReference, load
-from solution.scoring import encode, score, score_model
+from solution.scoring import score, score_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,9 +85,9 @@ from pathlib import Path
 import unsloth
 import torch
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests", sys.argv[1] + "/tests/scoring"]
-from reference import some_questions
+from reference import encode, slow_log_likelihoods, some_questions
 from test_scoring_in_training import PROMPT, shaken
-from solution.scoring import encode, score_model
+from solution.scoring import score_model
 model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
     sys.argv[2], max_seq_length=1024, dtype=torch.float32, load_in_4bit=False)
 model = unsloth.FastLanguageModel.get_peft_model(

@@ -4,17 +4,16 @@ import math
 from dataclasses import replace
 
 import pytest
-from reference import some_questions
+from reference import encode, some_questions
 from tiny import save_tiny, tiny_model, tiny_tokenizer
 
 from solution.cli import main
 from solution.exam import Prompt, Question, choice_orders, permute_choices, write_exam
-from solution.models import ModelReference, load
+from solution.models import ChatTemplate, ModelReference, load
 from solution.scoring import (
     ChoiceScores,
     ScoreCache,
     TokenCounts,
-    encode,
     evaluate,
     plan_orders,
     read_predictions,
@@ -60,7 +59,7 @@ def test_several_orders_are_averaged_back_in_the_rows_own_order():
     model, tokenizer = tiny_model("qwen2", tiny_tokenizer()), tiny_tokenizer()
     questions = [*some_questions(6, seed=3), REFERRING]
     plan = plan_orders(questions, 6)
-    grouped = plan.encode(PROMPT, tokenizer, 1024)
+    grouped = plan.encode(PROMPT, ChatTemplate(tokenizer, "m"), 1024)
     flat = [one for some in grouped for one in some]
     found = plan.combine(plan.group(score_model(model, flat)))
     for question, one in zip(questions, found, strict=True):
@@ -84,7 +83,7 @@ def test_the_orders_of_one_question_share_its_passage_and_question():
     costs = []
     for permutations in (1, 5):
         counts, plan = TokenCounts(), plan_orders(questions, permutations)
-        grouped = plan.encode(PROMPT, tokenizer, 1024)
+        grouped = plan.encode(PROMPT, ChatTemplate(tokenizer, "m"), 1024)
         score_model(model, [one for some in grouped for one in some], counts=counts)
         costs.append(counts)
         assert counts.tokens_computed == counts.tokens_unique
@@ -98,7 +97,7 @@ def test_each_order_is_kept_by_itself(tmp_path):
     passes = []
     for permutations in (1, 3, 3):
         counts = TokenCounts()
-        grouped = plan_orders(questions, permutations).encode(PROMPT, loaded.tokenizer, 1024)
+        grouped = plan_orders(questions, permutations).encode(PROMPT, loaded.chat, 1024)
         score(loaded, [one for some in grouped for one in some], counts=counts, cache=cache)
         passes.append(counts.requests)
     assert passes == [4, 8, 0]

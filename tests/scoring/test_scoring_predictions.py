@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reference import some_questions
+from reference import encode, some_questions
 from tiny import save_tiny
 
 from solution.core import UserError
@@ -11,7 +11,6 @@ from solution.exam import Prompt
 from solution.models import ModelReference, load
 from solution.scoring import (
     ChoiceScores,
-    encode,
     evaluate,
     read_predictions,
     score,

@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import slow_ids, slow_log_likelihoods, some_questions
+from reference import encode, slow_ids, slow_log_likelihoods, some_questions
 from tiny import tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
-from solution.scoring import Encoded, encode, plan_orders, score_model
+from solution.scoring import Encoded, plan_orders, score_model
 from solution.scoring.lm_head import VOCAB_CHUNK
 
 END = 300  # a token that no label has
