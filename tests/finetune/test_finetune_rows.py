@@ -89,7 +89,8 @@ def test_the_rows_begin_with_the_very_prompt_that_the_scorer_reads(prompt):
         recipe(epochs=1, batch_size=1, gradient_accumulation_steps=1),
     )
     rows = rows_of(plan, questions(), prompt, tokenizer, 1024)
-    scored = encode(shuffle_epoch(plan, questions(), 0), prompt, tokenizer, 1024)
+    chat = ChatTemplate(tokenizer, "m")
+    scored = encode(shuffle_epoch(plan, questions(), 0), prompt, chat, 1024)
     for row, one in zip(rows.dataset, scored, strict=True):
         assert tuple(row["input_ids"][: len(one.prompt_ids)]) == one.prompt_ids
 

@@ -7,6 +7,7 @@ from reference import encode, slow_ids, slow_log_likelihoods, some_questions
 from tiny import tiny_model, tiny_tokenizer
 
 from solution.exam import Prompt
+from solution.models import ChatTemplate
 from solution.scoring import Encoded, plan_orders, score_model
 from solution.scoring.lm_head import VOCAB_CHUNK
 
@@ -81,7 +82,7 @@ def test_random_labels_in_several_orders_equal_the_slow_way(
     asked = some_questions(3, seed=permutations)
     plan = plan_orders(asked, permutations)
     try:
-        grouped = plan.encode(prompt, tokenizer, 1024)
+        grouped = plan.encode(prompt, ChatTemplate(tokenizer, "m"), 1024)
     except UserError:
         return  # two labels are the same tokens
     flat = [one for some in grouped for one in some]
