@@ -68,6 +68,7 @@ def picture(runs: Sequence[Path], out: Path) -> None:
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-ready]")
         box = page.locator("#plots .figures").bounding_box()
+        assert box is not None, "the plots are visible"
         height = box["y"] + box["height"] + 8
         page.set_viewport_size({"width": WIDTH, "height": int(height)})
         page.screenshot(path=out)

@@ -31,7 +31,10 @@ def tiny(embedded):
 def wiki(tmp_path_factory):
     """Two articles, one of them with markup in its title and text."""
     folder = tmp_path_factory.mktemp("ask")
-    said = "<img src=x onerror='window.pwned = 1'> 대동법은 광해군이 처음 시행한 제도이다. "
+    said = (
+        "<img src=x onerror='window.pwned = 1'> 대동법은 공물을 쌀로 바치게 하여 백성의 부담을 "
+        "크게 덜어 주었으며 광해군이 처음 시행한 제도이다. "
+    )
     rows = [
         {"id": "1", "title": "대동법 <script>window.pwned = 1</script>", "text": said * 3},
         {"id": "2", "title": "호랑이", "text": "호랑이는 고양잇과에 속하는 큰 동물이다. " * 5},
@@ -117,7 +120,8 @@ def test_a_question_is_answered_without_and_with_the_wiki_as_predict_would(tiny,
     assert [float(row[4]) for row in rows] == pytest.approx(within[0].probability, abs=1e-3)
     assert line.count("Answer ") == 1 and "with passages" in line
     [hit] = put_in.found[0].hits
-    assert found == [[hit.passage.title, "", "0.62", hit.passage.text]]
+    [overlap] = put_in.found[0].overlaps
+    assert found == [[hit.passage.title, "", f"{overlap:.2f}", hit.passage.text]]
 
 
 def test_a_question_without_a_matching_passage_is_answered_once(tiny, wiki):

@@ -28,7 +28,8 @@ def test_elsewhere_it_prints_plain_lines_with_an_estimate(monkeypatch, capsys):
     time.sleep(0.01)
     bar.advance(5)
     bar.advance(5)
-    first, last = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr().err.splitlines()
+    first, last = [line for line in printed if line.startswith("train: ")]
     assert first.startswith("train: 5/10 steps, ")
     assert first.endswith(" left")
     assert last.startswith("train: 10/10 steps, ")

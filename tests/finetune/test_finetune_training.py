@@ -87,7 +87,8 @@ def test_the_adapter_is_safetensors_with_a_card_and_without_paths(finished):
     settings = json.loads((adapter / "adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "model"
     card = (adapter / "README.md").read_text(encoding="utf-8")
-    assert "| trained on | 64 |" in card and "| validation |" in card and "Licences" in card
+    assert "| trained on | 64 |" in card and "| validation, split by passage |" in card
+    assert "## Limits and licences" in card
 
 
 def test_the_folder_holds_what_the_contract_names_and_no_work(finished):
