@@ -83,7 +83,8 @@ def test_results_are_those_of_a_sweep_one_by_one(swept, world, tmp_path):
         assert kept[0] == kept[1]
         if any(metrics[0][key] != metrics[1][key] for key in COST):
             cheaper.append(name)
-    assert len(cheaper) <= 1, "only the candidate that was cut off had answers kept"
+    # The lost node's worker may have begun one more before it noticed that its raylet is gone.
+    assert len(cheaper) <= 2, "only candidates that were cut off had answers kept"
 
 
 def test_a_lost_node_costs_only_what_ran_on_it(swept):
