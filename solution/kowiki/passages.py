@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from solution.core import UserError, sha256_file
 from solution.kowiki.sources import Page
-from solution.kowiki.wikitext import HEADING, HOLE, Rendered, listed, render, tidy
+from solution.kowiki.wikitext import HEADING, HOLE, Rendered, render, tidy
+from solution.kowiki.wikitext_rules import listed
 
 MANIFEST = "manifest.json"
 COLUMNS = ("passage_id", "page_id", "title", "section", "text")
@@ -23,12 +24,14 @@ MAX_BRACKET = 300
 
 _REDIRECT = re.compile(r"\s*[#＃]\s*(?:넘겨주기|redirect)\s*:?\s*\[\[", re.IGNORECASE)
 _LISTS_MEANINGS = re.compile(
-    r"(?:다음|아래)[^.\n]{0,30}(?:뜻|가리키|가리킨|말한|있다|동음이의)[^\n]{0,9}$"
+    r"(?:다음|아래)[^.\n]{0,30}(?:뜻|가리키|가리킨|말한|동음이의|"
+    r"(?:것|인물|사람|문서|지명|곳|작품)(?:들)?(?:이|가) 있다)[^\n]{0,9}$"
 )
 _PLAIN_HEADING = re.compile(r"^(={2,6})[ \t]*([^=\n].*?)[ \t]*={2,6}[ \t]*$", re.MULTILINE)
 # Every full stop ends `다.` before a blank or the line, or belongs to a number or a Latin word.
 _STOP = re.compile(r"(?<=다\.) ")
 _UNCLEAR = re.compile(r"[?!…。]|(?<!다)\.(?![\dA-Za-z])|(?<=다)\.(?! |$)|[A-Z]\. ")
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 _END = re.compile(r"[.!?。…][\"'”’」』)\]]*$")
 _PAIRS = ("()", "[]", "《》", "〈〉", "“”", "「」", "『』")
 _EMPTY = re.compile(
@@ -244,7 +247,7 @@ def _is_balanced(sentence: str) -> bool:
 
 
 def _is_korean(sentence: str) -> bool:
-    letters = [char for char in sentence if char.isalpha()]
+    letters = [char for char in _IN_BRACKETS.sub("", sentence) if char.isalpha()]
     return 2 * sum("가" <= char <= "힣" for char in letters) >= len(letters)
 
 

@@ -8,13 +8,12 @@ import unicodedata
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import mwparserfromhell as mw
 from mwparserfromhell import nodes
 
-from solution.core import Config, read_yaml
+from solution.kowiki.wikitext_rules import listed, rules
 
 MAX_CHARS = 2_000_000
 """MediaWiki keeps pages below 2 MiB."""
@@ -27,22 +26,30 @@ HOLE = re.compile(f"[{chr(FIRST_HOLE)}-{chr(LAST_HOLE)}]")
 """One character for each thing that could not be rendered; see `Rendered.names`."""
 
 _PAIRS = (("{{", "}}"), ("{|", "|}"), ("[[", "]]"), ("[http", "]"))
-_FORMULAS = frozenset("math chem ce score hiero graph code syntaxhighlight source".split())
+_FORMULAS = frozenset("math chem ce score hiero graph syntaxhighlight source".split())
 _HIDDEN = frozenset(
     """ref references gallery timeline imagemap templatestyles templatedata includeonly inputbox
     mapframe maplink section indicator table categorytree s del strike rt rp style""".split()
 )
 _INLINE = frozenset(
-    """b i u big small span font em strong ins q cite abbr ruby rb tt kbd samp var mark bdi bdo
-    nobr onlyinclude noinclude li dt dd p div center blockquote poem pre br hr wbr""".split()
+    """b i u big small code span font em strong ins q cite abbr ruby rb tt kbd samp var mark
+    bdi bdo nobr onlyinclude noinclude li dt dd p div center blockquote poem pre br hr
+    wbr""".split()
 )
-_BLOCK = frozenset("p div center blockquote poem pre br hr".split())
+_BLOCK = frozenset("p div center blockquote poem pre hr".split())
 _UP = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _DOWN = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 _VARIANT = re.compile(r"-\{(?!\{)([^{}]*)\}-")
 _LEFT_TAG = re.compile(
     rf"</?(?:{'|'.join(sorted(_INLINE | _HIDDEN | _FORMULAS))}|sub|sup)\b[^<>]*>", re.IGNORECASE
 )
+_REF = re.compile(
+    r"""<ref\b(?:"[^"]*"|'[^']*'|[^<>"'])*?(?:/>|>.*?</ref\s*>)""", re.DOTALL | re.IGNORECASE
+)
+# What <nowiki> protects, as characters that no later step treats as markup.
+_PROTECT = str.maketrans({char: chr(0xE010 + i) for i, char in enumerate("[]{}|'<>*#:;-!")})
+_RESTORE = {value: chr(key) for key, value in ((k, ord(v)) for k, v in _PROTECT.items())}
+_NO_PROSE = (*"*#:;|!{-= ", HEADING)
 _LEFT_BRACES = re.compile(r"\{\{[^{}]*\}\}|\{\|[^{}]*\|\}|\{\{|\}\}|\{\||\|\}|\[\[|\]\]")
 _SWITCH = re.compile(r"__[A-Z가-힣]+__")
 _BLANKS = re.compile("[\t\u00a0\u2002\u2003\u2009\u200a\u200b\u202f\u3000 ]+")
@@ -56,19 +63,6 @@ _HOLES_AT_END = re.compile(rf"(?<=[.!?])(?:{HOLE.pattern})+(?=\s|$)")
 _FIELD = re.compile(r"\{([^{}:]+)(?::(\w+))?\}")
 
 
-class Rules(Config):
-    """How templates, links and sections are read; see templates.yaml."""
-
-    readings: tuple[dict[str, tuple[str, ...]], ...]
-    units: dict[str, str]
-    hidden: tuple[str, ...]
-    disambiguation: tuple[str, ...]
-    sections: str
-    hidden_links: str
-    sister_links: str
-    languages: str
-
-
 class Rendered(NamedTuple):
     """The text of a page, and the name of what each hole in it stands for."""
 
@@ -80,18 +74,6 @@ class Rendered(NamedTuple):
     def name(self, hole: str) -> str:
         """Return the name of the template, tag or link that a hole stands for."""
         return self.names[min(ord(hole) - FIRST_HOLE, len(self.names) - 1)]
-
-
-@cache
-def rules() -> Rules:
-    """Read templates.yaml once."""
-    return Rules.model_validate(read_yaml(Path(__file__).with_name("templates.yaml")))
-
-
-@cache
-def listed(key: str) -> frozenset[str]:
-    """Return the words of one of the lists in templates.yaml."""
-    return frozenset(getattr(rules(), key).split())
 
 
 def render(wikitext: str) -> Rendered:
@@ -166,7 +148,7 @@ class _Renderer:
     def tag(self, node: nodes.Tag) -> str:
         name = str(node.tag).strip().lower()
         if name == "nowiki":
-            return html.unescape(str(node.contents))
+            return html.unescape(str(node.contents)).translate(_PROTECT)
         if name in _FORMULAS:
             return self.hole(f"<{name}>")
         if name in ("sub", "sup"):
@@ -175,7 +157,7 @@ class _Renderer:
             return ""
         if name not in _INLINE:
             return f"<{node.tag}>{self.code(node.contents)}</{node.closing_tag}>"
-        inner = self.code(node.contents)
+        inner = "\n" if name == "br" else self.code(node.contents)
         return f"\n{inner}\n" if name in _BLOCK else inner
 
     def script(self, inner: str, table: dict[int, int]) -> str:
@@ -186,7 +168,8 @@ class _Renderer:
     def template(self, node: nodes.Template) -> str:
         name = _name(str(node.name))
         if name.startswith("formatnum:"):
-            return name.partition(":")[2]
+            number = name.partition(":")[2].strip()
+            return f"{int(number):,}" if number.isdecimal() else number
         self.disambiguation |= _matches(name, rules().disambiguation)
         if _matches(name, rules().hidden + rules().disambiguation):
             return ""
@@ -195,7 +178,7 @@ class _Renderer:
                 return shown
         if "\n" in str(node.params[0] if node.params else ""):
             return "\n"  # an infobox or another box, which is part of no sentence
-        return self.hole(name)
+        return self.hole(name.partition(":")[0] if name.startswith("#") else name)
 
     def reading(self, node: nodes.Template, show: str) -> str | None:
         """Fill a reading with the arguments; None where one is missing or of another kind."""
@@ -210,7 +193,7 @@ class _Renderer:
 
     def argument(self, node: nodes.Template, field: str) -> str:
         if field == "-1":
-            unnamed = [param for param in node.params if not param.showkey]
+            unnamed = [p for p in node.params if str(p.name).strip().isdecimal()]
             field = str(unnamed[-1].name) if unnamed else ""
         if not field or not node.has(field):
             return ""
@@ -255,7 +238,8 @@ def _checked(value: str, kind: str) -> str:
 
 
 def _without_comments(text: str) -> str:
-    first, *rest = text.split("<!--")
+    """Remove comments and footnotes."""
+    first, *rest = _REF.sub("", text).split("<!--")
     return first + "".join(part.partition("-->")[2] for part in rest)
 
 
@@ -283,5 +267,21 @@ def _finish(text: str) -> str:
     text = _SWITCH.sub("", _LEFT_BRACES.sub(" ", text))
     for quotes in ("'''''", "'''", "''"):
         text = text.replace(quotes, "")
-    text = _HOLES_AT_END.sub("", _LONE_HOLES.sub("", text))
-    return tidy(re.sub(r"\n(?:[*#:;]+[ \t]*|-{4,}|[|!][^\n]*)", "\n", f"\n{text}"))
+    text = re.sub(r"^'(?=[^'\n]*$)", "", text, flags=re.MULTILINE)  # of an unclosed bold
+    text = _joined_lines(_HOLES_AT_END.sub("", _LONE_HOLES.sub("", text)))
+    text = re.sub(r"\n(?:[*#:;]+[ \t]*|-{4,}|[|!][^\n]*)", "\n", f"\n{text}")
+    return tidy(text.translate(_RESTORE))
+
+
+def _joined_lines(text: str) -> str:
+    """Join lines that a single newline breaks within a sentence: it is shown as a blank."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        above = lines[-1].rstrip() if lines else ""
+        whole = above[-1:] in ".!?。…:\"'”’」』)]" or HOLE.match(above[-1:])
+        listed_or_blank = not line.strip() or line.startswith(_NO_PROSE)
+        if not above or whole or listed_or_blank or above.startswith(_NO_PROSE):
+            lines.append(line)
+        else:
+            lines[-1] = f"{above} {line.lstrip()}"
+    return "\n".join(lines)

@@ -9,8 +9,7 @@ from typing import Any
 
 from solution.core import ErrorCollector, UserError
 from solution.exam import Prompt, Question
-from solution.models import ChatTemplate
-from solution.models.chat_template import SPLIT, Rendered
+from solution.models import SPLIT, ChatTemplate, Rendered
 from solution.scoring.prefix_tree import Ids, common_prefix_length
 
 # How a prompt and a label are tokenised together is decided by this much of the prompt's end.
