@@ -2,283 +2,271 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from solution.cli_export import add_export
-from solution.cli_kowiki import add_kowiki
-from solution.cli_submit import add_submit
+import typer
+from typer import Argument, Option
+from typer.exceptions import TyperException
+
+from solution import __version__
+from solution.cli_export import app as export_app
+from solution.cli_kowiki import app as kowiki_app
+from solution.cli_submit import app as submit_app
 
 if TYPE_CHECKING:
     from solution.kowiki import RetrievalConfig
 
-RESUME = "Interrupted. Run the same command again to go on from here."
+HERE = Path(__file__).parent
+RESUME = "Interrupted. Run the same command again to resume."
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+HEADER = "Choose, fine-tune and submit models for Korean exam questions.\n\n"
+FOOTER = """
+`./run.sh COMMAND --help` lists a command's options and an example. The first command makes an
+environment (.venv) with pinned packages and prints its size; later ones start at once.
+
+  EXAMQA_STACK=cpu|v100|gpu   packages to install (default: detected with nvidia-smi)
+  EXAMQA_PYTHON=PATH          Python that makes the environment
+  EXAMQA_VENV=DIR             its folder (default: .venv beside run.sh)
+"""
+
+
+def _names(folder: str) -> str:
+    return ", ".join(sorted(path.stem for path in (HERE / folder).glob("*.yaml")))
+
+
+Out = Annotated[Path | None, Option(help="folder of the run")]
+Set = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="override a key")]
+Prompt = Annotated[str, Option(help=f"{_names('prompts')} or FILE.yaml")]
+Permutations = Annotated[int | None, Option(help="average over this many orders of choices")]
+Debias = Annotated[
+    Literal["none", "pride"] | None, Option(help="pride: correct for position bias")
+]
+Passages = Annotated[Path | None, Option(help="show passages of a `kowiki build`")]
+TopK = Annotated[int, Option("--top-k", min=1, max=3, help="passages per question")]
+Adapter = Annotated[Path | None, Option(help="folder of a PEFT adapter")]
+Exam = Annotated[Path | None, Option(help="score this exam file instead of the suite's")]
+
+app = typer.Typer(
+    help=HEADER.strip(),
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
+)
+app.add_typer(kowiki_app, name="kowiki")
+app.add_typer(export_app, name="export")
+app.add_typer(submit_app, name="submit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 where the user can mend it, else 1."""
-    options = _parser().parse_args(arguments)
-    from solution.core import UserError  # not sooner: --help answers without pydantic
-
+    """Run one command; return 0 when done, 2 for a user error, 130 on Ctrl-C, else 1."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if argv in ([], ["help"], ["-h"], ["--help"]):
+        print(help_text(), end="")
+        return 0
+    if argv == ["--version"]:
+        print(f"exam-qa {__version__}")
+        return 0
+    return _run(_with_ray_address(argv))
+
+
+def help_text() -> str:
+    """Return the list of commands; run.sh prints a copy of it from help.txt."""
+    group = typer.main.get_command(app)
+    found = {name: command.help or "" for name, command in vars(group)["commands"].items()}
+    found["test"] = "Run the project's checks, or pytest alone with the arguments given."
+    lines = [
+        f"  {name:<10}{doc.strip().splitlines()[0]}" for name, doc in sorted(found.items())
+    ]
+    return f"{HEADER}usage: ./run.sh COMMAND [OPTIONS]\n\n" + "\n".join(lines) + f"\n{FOOTER}"
+
+
+def _run(argv: list[str]) -> int:
     try:
-        options.command(options)
-    except UserError as error:
+        command = typer.main.get_command(app)
+        return int(command.main(argv, prog_name="./run.sh", standalone_mode=False) or 0)
+    except TyperException as error:
+        print(f"error: {error.format_message()} See --help of the command.", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"\n{RESUME}\n  ./run.sh {shlex.join(argv)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _report_error(error)
+
+
+def _report_error(error: Exception) -> int:
+    from solution.core import UserError  # not sooner: --help answers without pydantic
+
+    if isinstance(error, UserError):
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        again = shlex.join(sys.argv[1:] if arguments is None else arguments)
-        print(f"\n{RESUME}\n  ./run.sh {again}", file=sys.stderr)
-        return 130
-    except Exception:
-        log = Path("runs") / "fault.txt"
-        log.parent.mkdir(exist_ok=True)
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        print(f"error: a fault of ours; the traceback is in {log}", file=sys.stderr)
-        return 1
-    return 0
+    log = Path("runs") / "error.txt"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    print(f"error: internal error; traceback written to {log}", file=sys.stderr)
+    return 1
 
 
-def _doctor(_options: argparse.Namespace) -> None:
-    from solution.models import doctor
-
-    print(doctor())
-
-
-def _explore(options: argparse.Namespace) -> None:
-    from solution.explore import explore
-
-    given = {"permutations": options.permutations, "debias": options.debias}
-    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
-    changes = [*options.set, *changes]
-    files = (options.exam, options.solution, options.out)
-    print(explore(options.suite, *files, changes, data=options.data, ray=options.ray))
+def _with_ray_address(argv: list[str]) -> list[str]:
+    """Give a bare --ray its address."""
+    following = [*argv[1:], "-"]
+    pairs = zip(argv, following, strict=True)
+    return ["--ray=local" if w == "--ray" and n.startswith("-") else w for w, n in pairs]
 
 
-def _finetune(options: argparse.Namespace) -> None:
-    from solution.finetune import before_after_table, finetune, is_main_process
+@app.command()
+def doctor() -> None:
+    """Check what this machine can and cannot run, and why."""
+    from solution.models import doctor as check
+
+    print(check())
+
+
+@app.command(epilog="Example: ./run.sh explore --suite embedded --exam mine.csv")
+def explore(
+    suite: Annotated[str, Option(help=f"{_names('suites')} or FILE.yaml")] = "embedded",
+    exam: Exam = None,
+    solution: Annotated[Path | None, Option(help="its answer key, if separate")] = None,
+    permutations: Permutations = None,
+    debias: Debias = None,
+    data: Annotated[Path | None, Option(help="folder of benchmark files, not the hub")] = None,
+    out: Out = None,
+    overrides: Set = None,
+    ray: Annotated[
+        str | None,
+        Option(metavar="[ADDRESS]", help="score on a Ray cluster, or one started here"),
+    ] = None,
+) -> None:
+    """Score candidate models on exams and benchmarks and rank them."""
+    from solution.explore import explore as run
+
+    given = {"permutations": permutations, "debias": debias}
+    changes = [*(overrides or []), *(f"{k}={v}" for k, v in given.items() if v is not None)]
+    print(run(suite, exam, solution, out, changes, data=data, ray=ray))
+
+
+@app.command(epilog="Example: ./run.sh finetune --recipe embedded-kowiki")
+def finetune(
+    recipe: Annotated[str, Option(help=f"{_names('recipes')} or FILE.yaml")] = "embedded",
+    train: Annotated[Path | None, Option(help="train on this exam file instead")] = None,
+    test: Annotated[Path | None, Option(help="answer this exam file instead")] = None,
+    folds: Annotated[
+        int | None, Option(help="tune this many adapters, each on the rest")
+    ] = None,
+    out: Out = None,
+    overrides: Set = None,
+) -> None:
+    """Fine-tune a model and write its submission."""
+    from solution.finetune import before_after_table, is_main_process
+    from solution.finetune import finetune as run
     from solution.submit import submit_run
 
-    where = options.train, options.test, options.out
-    run = finetune(options.recipe, *where, options.set, folds=options.folds)
+    place = run(recipe, train, test, out, overrides or [], folds=folds)
     if is_main_process():
-        print(before_after_table(run), submit_run(run), sep="\n\n")
+        print(before_after_table(place), submit_run(place), sep="\n\n")
 
 
-def _plan(options: argparse.Namespace) -> None:
-    from solution.finetune import plan
+@app.command(epilog="Example: ./run.sh plan --recipe qwen2.5-32b-v100 --card v100")
+def plan(
+    recipe: Annotated[str | None, Option(help=f"{_names('recipes')} or FILE.yaml")] = None,
+    model: Annotated[str | None, Option(help="folder, config.json or hub id")] = None,
+    card: Annotated[str | None, Option(help="v100, a100-80, …, or GiB (default: here)")] = None,
+    length: Annotated[int | None, Option(help="tokens per row")] = None,
+    overrides: Set = None,
+) -> None:
+    """Estimate the memory that a fine-tuning needs, before any download."""
+    from solution.finetune import plan as estimate
 
-    print(plan(options.recipe, options.model, options.card, options.length, options.set))
+    print(estimate(recipe, model, card, length, overrides or []))
 
 
-def _translate(options: argparse.Namespace) -> None:
-    from solution.finetune import translate
-
-    where = options.out or Path("runs") / "translate" / f"kocot-{options.rows}"
-    print(translate(options.source, options.rows, options.by, where, options.seed))
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from solution.submit import predict
+@app.command(epilog="Example: ./run.sh predict --model MODEL --exam data/test.csv --out OUT")
+def predict(
+    model: Annotated[str, Option(help="hub id or folder")],
+    exam: Annotated[Path, Option(help="exam file")],
+    out: Annotated[Path, Option(help="folder to write")],
+    adapter: Adapter = None,
+    prompt: Prompt = "contest",
+    batch_tokens: Annotated[int, Option(help="tokens per batch")] = 16384,
+    permutations: Permutations = None,
+    debias: Debias = None,
+    passages: Passages = None,
+    top_k: TopK = 1,
+) -> None:
+    """Answer one exam with one model and write a submission."""
+    from solution.submit import predict as run
 
     print(
-        predict(
-            options.model,
-            options.exam,
-            options.out,
-            adapter=options.adapter,
-            prompt=options.prompt,
-            batch_tokens=options.batch_tokens,
-            permutations=1 if options.permutations is None else options.permutations,
-            debias=options.debias or "none",
-            retrieve=_retrieve(options),
+        run(
+            model,
+            exam,
+            out,
+            adapter=adapter,
+            prompt=prompt,
+            batch_tokens=batch_tokens,
+            permutations=1 if permutations is None else permutations,
+            debias=debias or "none",
+            retrieve=_retrieval(passages, top_k),
         )
     )
 
 
-def _ask(options: argparse.Namespace) -> None:
-    from solution.ask import ask
+@app.command(epilog="Example: ./run.sh ask --model data/embedded/models/tiny-l")
+def ask(
+    model: Annotated[list[str] | None, Option(help="hub id or folder; at most two")] = None,
+    adapter: Adapter = None,
+    exam: Annotated[Path, Option(help="questions to pick from")] = Path(
+        "data/embedded/test.csv"
+    ),
+    prompt: Prompt = "embedded",
+    passages: Passages = None,
+    top_k: TopK = 1,
+    port: Annotated[int | None, Option(help="default: the first free one from 7860")] = None,
+) -> None:
+    """Serve a page on this machine: one question, one or two models, all orders of choices."""
+    from solution.ask import ask as serve
 
-    models = options.model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
-    where = options.exam, options.prompt, options.port
-    ask(models, options.adapter, *where, retrieve=_retrieve(options))
+    models = model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
+    serve(models, adapter, exam, prompt, port, retrieve=_retrieval(passages, top_k))
 
 
-def _retrieve(options: argparse.Namespace) -> RetrievalConfig | None:
+def _retrieval(passages: Path | None, top_k: int) -> RetrievalConfig | None:
     from solution.kowiki import RetrievalConfig
 
-    if options.passages:
-        return RetrievalConfig(passages=str(options.passages), top_k=options.top_k)
-    return None
+    return RetrievalConfig(passages=str(passages), top_k=top_k) if passages else None
 
 
-def _harness(options: argparse.Namespace) -> None:
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    epilog="Example: ./run.sh harness run --model exam-qa --model_args pretrained=M "
+    "--tasks kobest",
+)
+def harness(context: typer.Context) -> None:
+    """Run lm-evaluation-harness with this project's engine as model exam-qa."""
     from solution.scoring import run_harness
 
-    run_harness(options.arguments)
+    run_harness(context.args)
 
 
-def _report(options: argparse.Namespace) -> None:
-    from solution.report import report
+@app.command(epilog="Example: ./run.sh report runs/explore/embedded")
+def report(
+    runs: Annotated[list[Path] | None, Argument(help="folders of runs (default: all)")] = None,
+    out: Annotated[Path | None, Option(help="file to write (runs/report.html)")] = None,
+    memory_limit: Annotated[float, Option(metavar="GIB", help="memory of your card")] = 32.0,
+) -> None:
+    """Write one HTML page of finished runs."""
+    from solution.report import report as write
 
-    print(report(options.runs, options.out, options.memory_limit))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="./run.sh",
-        description="Choose, fine-tune and submit models for Korean exam questions.",
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    command = commands.add_parser(
-        "doctor", help="what this machine can run, and why not the rest"
-    )
-    command.set_defaults(command=_doctor)
-
-    command = commands.add_parser(
-        "explore", help="score candidate models on exams and rank them"
-    )
-    command.add_argument("--suite", default="embedded", help="short name or FILE.yaml")
-    command.add_argument(
-        "--exam", type=Path, help="score on this exam CSV instead of the suite's"
-    )
-    command.add_argument(
-        "--solution", type=Path, help="its key, where the exam holds no answers"
-    )
-    _add_orders(command)
-    command.add_argument(
-        "--data", type=Path, help="folder of a benchmark's files, instead of the hub's"
-    )
-    _add_run_options(command)
-    command.add_argument(
-        "--ray", nargs="?", const="local", metavar="ADDRESS", help="score on a Ray cluster"
-    )
-    command.set_defaults(command=_explore)
-
-    command = commands.add_parser("finetune", help="tune a model and write a submission")
-    command.add_argument("--recipe", default="embedded", help="short name or FILE.yaml")
-    command.add_argument("--train", type=Path, help="train on this exam CSV instead")
-    command.add_argument(
-        "--test", type=Path, help="write the submission for this exam CSV instead"
-    )
-    command.add_argument("--folds", type=int, help="tune so many adapters, each on the rest")
-    _add_run_options(command)
-    command.set_defaults(command=_finetune)
-
-    _add_plan(commands.add_parser("plan", help="the memory that a fine-tuning needs"))
-    _add_translate(
-        commands.add_parser("translate", help="rows of CoT-Collection in Korean, as KoCoT_2000")
-    )
-    command = commands.add_parser("predict", help="answer one exam with one model")
-    command.add_argument("--model", required=True, help="hub id or folder")
-    command.add_argument("--adapter", type=Path, help="folder of a PEFT adapter")
-    command.add_argument("--exam", type=Path, required=True, help="exam CSV")
-    command.add_argument("--out", type=Path, required=True, help="folder to write")
-    command.add_argument("--prompt", default="contest", help="prompt name or FILE.yaml")
-    command.add_argument("--batch-tokens", type=int, default=16384, help="tokens a batch")
-    _add_orders(command)
-    _add_retrieval(command)
-    command.set_defaults(command=_predict)
-
-    _add_ask(commands.add_parser("ask", help="a page to ask one or two models a question"))
-    add_kowiki(commands.add_parser("kowiki", help="a wiki's dump to passages and questions"))
-    command = commands.add_parser(
-        "harness", help="lm-evaluation-harness with this project's engine as model exam-qa"
-    )
-    command.add_argument(
-        "arguments",
-        nargs=argparse.REMAINDER,
-        help="its command line: run --model exam-qa --model_args pretrained=... --tasks ...",
-    )
-    command.set_defaults(command=_harness)
-
-    add_export(commands.add_parser("export", help="a run merged, as GGUF or on the hub"))
-    add_submit(commands.add_parser("submit", help="check or score a submission"))
-    command = commands.add_parser("report", help="one HTML page of finished runs")
-    command.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="folders of runs (all under runs/)"
-    )
-    command.add_argument("--out", type=Path, help="file to write (runs/report.html)")
-    command.add_argument(
-        "--memory-limit",
-        type=float,
-        default=32.0,
-        metavar="GIB",
-        help="your card's memory (32)",
-    )
-    command.set_defaults(command=_report)
-    return parser
-
-
-def _add_orders(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--permutations",
-        type=int,
-        metavar="N",
-        help="score N orders of the choices and average them",
-    )
-    command.add_argument(
-        "--debias",
-        choices=["none", "pride"],
-        help="pride: take out a liking for some places, learnt from a few rotations",
-    )
-
-
-def _add_plan(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--recipe", help="short name or FILE.yaml")
-    command.add_argument("--model", help="folder, config.json or hub id: 4-bit LoRA on it")
-    command.add_argument("--card", help="v100, a100-80, ..., or GiB; else this machine")
-    command.add_argument("--length", type=int, help="tokens of a row")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    command.set_defaults(command=_plan)
-
-
-def _add_translate(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "source", nargs="?", default="kaist-ai/CoT-Collection", help="file, folder or hub id"
-    )
-    command.add_argument("--rows", type=int, default=2000, help="draw so many (2000)")
-    command.add_argument(
-        "--by", default="deepl", help="deepl (key in DEEPL_AUTH_KEY), or a seq2seq model"
-    )
-    command.add_argument("--seed", type=int, default=0, help="decides what is drawn")
-    command.add_argument("--out", type=Path, help="folder to write the run to")
-    command.set_defaults(command=_translate)
-
-
-def _add_retrieval(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--passages", type=Path, help="answer with a `kowiki build`'s passages"
-    )
-    command.add_argument(
-        "--top-k", type=int, choices=[1, 2, 3], default=1, help="passages at most"
-    )
-
-
-def _add_ask(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", action="append", help="hub id or folder; at most twice")
-    command.add_argument("--adapter", type=Path, help="also show the last model with it")
-    command.add_argument("--exam", type=Path, default=Path("data/embedded/test.csv"))
-    command.add_argument("--prompt", default="embedded", help="prompt name or FILE.yaml")
-    _add_retrieval(command)
-    command.add_argument("--port", type=int, help="otherwise the first free one from 7860")
-    command.set_defaults(command=_ask)
-
-
-def _add_run_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, help="folder to write the run to")
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key of the YAML",
-    )
+    print(write(runs or [], out, memory_limit))

@@ -1,45 +1,52 @@
-"""The actions of `export` on the command line; heavy imports only inside them."""
+"""The actions of `export` on the command line."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+app = typer.Typer(
+    help="Export a run: merged into its base, as GGUF, or to the hub (private).",
+    rich_markup_mode=None,
+)
+Run = Annotated[Path, Argument(help="a folder of runs/finetune")]
 
 
-def add_export(command: argparse.ArgumentParser) -> None:
-    """Give `export` its actions and their options."""
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("merge", help="write a run's model with its adapter merged")
-    action.add_argument("run", type=Path, help="a folder of runs/finetune")
-    action.add_argument("--out", type=Path, required=True, help="folder to write")
-    action.add_argument("--base", help="the unquantised model, where the run's is quantised")
-    action.set_defaults(command=_merge)
-    action = actions.add_parser("gguf", help="convert a merged model by llama.cpp")
-    action.add_argument("model", type=Path, help="what `export merge` wrote")
-    action.add_argument("--out", type=Path, required=True, help="file to write")
-    action.add_argument("--type", default="q8_0", help="f16, bf16 or q8_0")
-    action.add_argument("--llama-cpp", type=Path, help="its folder (else $LLAMA_CPP)")
-    action.set_defaults(command=_gguf)
-    action = actions.add_parser("push", help="upload a run's adapter to the hub, private")
-    action.add_argument("run", type=Path, help="a folder of runs/finetune")
-    action.add_argument("--to", required=True, help="OWNER/NAME on the hub")
-    action.add_argument("--public", action="store_true", help="let everybody see it")
-    action.set_defaults(command=_push)
+@app.command(epilog="Example: ./run.sh export merge runs/finetune/embedded --out merged")
+def merge(
+    run: Run,
+    out: Annotated[Path, Option(help="folder to write")],
+    base: Annotated[str | None, Option(help="the unquantised model of a quantised run")] = None,
+) -> None:
+    """Write a run's model with its adapter merged."""
+    from solution.finetune import merge as write
+
+    print(write(run, out, base))
 
 
-def _merge(options: argparse.Namespace) -> None:
-    from solution.finetune import merge
+@app.command(epilog="Example: ./run.sh export gguf merged --out model.gguf")
+def gguf(
+    model: Annotated[Path, Argument(help="folder that `export merge` wrote")],
+    out: Annotated[Path, Option(help="file to write")],
+    type: Annotated[str, Option(help="f16, bf16 or q8_0")] = "q8_0",
+    llama_cpp: Annotated[Path | None, Option(help="its folder (default: $LLAMA_CPP)")] = None,
+) -> None:
+    """Convert a merged model with llama.cpp."""
+    from solution.finetune import gguf as convert
 
-    print(merge(options.run, options.out, options.base))
+    print(convert(model, out, type, llama_cpp))
 
 
-def _gguf(options: argparse.Namespace) -> None:
-    from solution.finetune import gguf
+@app.command(epilog="Example: ./run.sh export push runs/finetune/embedded --to NAME/adapter")
+def push(
+    run: Run,
+    to: Annotated[str, Option(help="OWNER/NAME on the hub")],
+    public: Annotated[bool, Option("--public", help="make it visible to everybody")] = False,
+) -> None:
+    """Upload a run's adapter to a private repository of the hub."""
+    from solution.finetune import push as upload
 
-    print(gguf(options.model, options.out, options.type, options.llama_cpp))
-
-
-def _push(options: argparse.Namespace) -> None:
-    from solution.finetune import push
-
-    print(push(options.run, options.to, public=options.public))
+    print(upload(run, to, public=public))

@@ -1,96 +1,99 @@
-"""The actions of `submit` on the command line; heavy imports only inside them."""
+"""The actions of `submit` on the command line."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer import Argument, Option
+
+app = typer.Typer(help="Check, score, combine and log submissions.", rich_markup_mode=None)
+File = Annotated[Path, Argument(help="submission CSV")]
+Rows = Annotated[int, Option(help="questions of the public part")]
+PrivateRows = Annotated[int, Option(help="questions of the private part")]
+Note = Annotated[str, Option(help="text for the log")]
 
 
-def add_submit(command: argparse.ArgumentParser) -> None:
-    """Give `submit` its actions and their options."""
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-    action = actions.add_parser("validate", help="say what is wrong with a submission CSV")
-    action.add_argument("file", type=Path)
-    action.add_argument("--exam", type=Path, required=True, help="the test file it answers")
-    action.add_argument("--run", type=Path, help="its run: also check what was trained on")
-    action.set_defaults(command=_validate)
-    action = actions.add_parser("score", help="public and private accuracy against a key")
-    action.add_argument("file", type=Path)
-    action.add_argument("--solution", type=Path, required=True, help="CSV of id,answer,Usage")
-    action.set_defaults(command=_score)
-    _add_ensemble(actions.add_parser("ensemble", help="make one submission of several runs"))
-    action = actions.add_parser("shakeup", help="the private score to expect of a public one")
-    action.add_argument("score", type=float, help="public accuracy, as 0.7396")
-    _add_halves(action)
-    action.set_defaults(command=_shakeup)
-    action = actions.add_parser("history", help="every submission written, and its scores")
-    action.add_argument("file", type=Path, nargs="?", help="add scores or a note to this one")
-    action.add_argument("--public", type=float, help="accuracy that the board gave")
-    action.add_argument("--private", type=float)
-    _add_halves(action)
-    action.add_argument("--note", default="")
-    action.set_defaults(command=_history)
+@app.command(epilog="Example: ./run.sh submit validate submission.csv --exam data/test.csv")
+def validate(
+    file: File,
+    exam: Annotated[Path, Option(help="the test file that it answers")],
+    run: Annotated[Path | None, Option(help="its run: also check its training data")] = None,
+) -> None:
+    """Check a submission CSV against its test file and the contest's rules."""
+    from solution.submit import validate as check
+
+    print(check(file, exam, run))
 
 
-def _add_halves(action: argparse.ArgumentParser) -> None:
-    action.add_argument("--rows", type=int, default=434, help="questions of the public half")
-    action.add_argument("--private-rows", type=int, default=435)
+@app.command(epilog="Example: ./run.sh submit score submission.csv --solution solution.csv")
+def score(
+    file: File, solution: Annotated[Path, Option(help="answer key: id,answer,Usage")]
+) -> None:
+    """Print public and private accuracy with an answer key."""
+    from solution.submit import score as compare
+
+    print(compare(file, solution))
 
 
-def _add_ensemble(action: argparse.ArgumentParser) -> None:
-    ways = ["probabilities", "votes"]
-    action.add_argument("sources", type=Path, nargs="+", help="runs, parquet files or CSVs")
-    action.add_argument("--exam", type=Path, required=True, help="the test file they answer")
-    action.add_argument("--out", type=Path, help="folder to write (submissions/ensemble)")
-    action.add_argument("--combine", choices=ways, default=ways[0], help="what is averaged")
-    action.add_argument("--weights", default="equal", help="equal, learn or 1,2,...")
-    action.add_argument("--train", type=Path, help="exam with answers, to learn weights on")
-    action.add_argument("--oof", type=Path, action="append", default=[], metavar="FILE")
-    action.add_argument("--fallback", type=Path, help="run that answers unsure rows")
-    action.add_argument("--fallback-margin", type=float, default=0.1, help="unsure below")
-    action.add_argument("--solution", type=Path, help="the key, where it is known")
-    action.add_argument("--note", default="", help="kept in the history")
-    action.set_defaults(command=_ensemble)
+@app.command(epilog="Example: ./run.sh submit ensemble RUN RUN --exam data/test.csv")
+def ensemble(
+    sources: Annotated[list[Path], Argument(help="runs, prediction files or CSVs")],
+    exam: Annotated[Path, Option(help="the test file that they answer")],
+    out: Annotated[Path | None, Option(help="folder (default: submissions/ensemble)")] = None,
+    combine: Annotated[
+        Literal["probabilities", "votes"], Option(help="what is averaged")
+    ] = "probabilities",
+    weights: Annotated[str, Option(help="equal, learn or 1,2,…")] = "equal",
+    train: Annotated[Path | None, Option(help="exam with answers, to fit weights on")] = None,
+    oof: Annotated[list[Path] | None, Option(help="out-of-fold predictions, repeated")] = None,
+    fallback: Annotated[Path | None, Option(help="run for rows of small margin")] = None,
+    fallback_margin: Annotated[float, Option(help="margin below which it answers")] = 0.1,
+    solution: Annotated[Path | None, Option(help="answer key, if known")] = None,
+    note: Note = "",
+) -> None:
+    """Combine several runs into one submission."""
+    from solution.submit import EnsembleOptions
+    from solution.submit import ensemble as run
 
-
-def _validate(options: argparse.Namespace) -> None:
-    from solution.submit import validate
-
-    print(validate(options.file, options.exam, options.run))
-
-
-def _score(options: argparse.Namespace) -> None:
-    from solution.submit import score
-
-    print(score(options.file, options.solution))
-
-
-def _ensemble(options: argparse.Namespace) -> None:
-    from solution.submit import EnsembleOptions, ensemble
-
-    wishes = EnsembleOptions(
-        combine=options.combine,
-        weights=options.weights,
-        train=options.train,
-        out_of_fold=tuple(options.oof),
-        fallback=options.fallback,
-        fallback_margin=options.fallback_margin,
+    options = EnsembleOptions(
+        combine=combine,
+        weights=weights,
+        train=train,
+        out_of_fold=tuple(oof or ()),
+        fallback=fallback,
+        fallback_margin=fallback_margin,
     )
-    places = options.sources, options.exam, options.out
-    print(ensemble(*places, wishes, solution=options.solution, note=options.note))
+    print(run(sources, exam, out, options, solution=solution, note=note))
 
 
-def _shakeup(options: argparse.Namespace) -> None:
-    from solution.submit import shakeup
+@app.command(epilog="Example: ./run.sh submit shakeup 0.7396")
+def shakeup(
+    score: Annotated[float, Argument(help="public accuracy")],
+    rows: Rows = 434,
+    private_rows: PrivateRows = 435,
+) -> None:
+    """Print the private score to expect from a public one."""
+    from solution.submit import shakeup as estimate
 
-    print(shakeup(options.score, options.rows, options.private_rows))
+    print(estimate(score, rows, private_rows))
 
 
-def _history(options: argparse.Namespace) -> None:
-    from solution.submit import correct_count, history
+@app.command(epilog="Example: ./run.sh submit history submission.csv --public 0.7396")
+def history(
+    file: Annotated[Path | None, Argument(help="add scores or a note to this one")] = None,
+    public: Annotated[float | None, Option(help="accuracy on the public part")] = None,
+    private: Annotated[float | None, Option(help="accuracy on the private part")] = None,
+    rows: Rows = 434,
+    private_rows: PrivateRows = 435,
+    note: Note = "",
+) -> None:
+    """List every submission written, with its scores."""
+    from solution.submit import correct_count
+    from solution.submit import history as show
 
-    given = (options.public, options.rows), (options.private, options.private_rows)
-    public, private = (
-        None if score is None else (correct_count(score, rows), rows) for score, rows in given
-    )
-    print(history(options.file, public, private, options.note))
+    def counts(score: float | None, n: int) -> tuple[int, int] | None:
+        return None if score is None else (correct_count(score, n), n)
+
+    print(show(file, counts(public, rows), counts(private, private_rows), note))

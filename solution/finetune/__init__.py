@@ -8,7 +8,6 @@ from solution.finetune.memory import plan
 from solution.finetune.recipe import Recipe, read_recipe
 from solution.finetune.run import finetune
 from solution.finetune.single import WITHOUT_PASSAGES
-from solution.finetune.translation import translate
 
 __all__ = [
     "WITHOUT_PASSAGES",
@@ -22,5 +21,4 @@ __all__ = [
     "plan",
     "push",
     "read_recipe",
-    "translate",
 ]

@@ -1,6 +1,5 @@
 """Submissions: predict, write, check, score, combine and log."""
 
-from solution.submit.ablation import ablate
 from solution.submit.contamination import validate
 from solution.submit.ensemble import EnsembleOptions, ensemble
 from solution.submit.files import write_submission
@@ -10,7 +9,6 @@ from solution.submit.score import correct_count, score, shakeup
 
 __all__ = [
     "EnsembleOptions",
-    "ablate",
     "correct_count",
     "ensemble",
     "history",

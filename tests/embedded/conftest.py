@@ -2,10 +2,10 @@
 
 import pytest
 
-from solution.embedded.exam import write_exams
-from solution.embedded.tokenizer import build_tokenizer
-from solution.embedded.wiki import write_wiki
-from solution.embedded.world import build_world
+from tools.embedded.exam import write_exams
+from tools.embedded.tokenizer import build_tokenizer
+from tools.embedded.wiki import write_wiki
+from tools.embedded.world import build_world
 
 SEED = 7
 

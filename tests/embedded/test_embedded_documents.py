@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from solution.embedded.documents import ASSISTANT, END, USER, Writer
-from solution.embedded.facts import RELATIONS, SUBJECTS
-from solution.embedded.korean import with_particles
 from solution.exam import Question, load_prompt
 from solution.models import ChatTemplate
+from tools.embedded.documents import ASSISTANT, END, USER, Writer
+from tools.embedded.facts import RELATIONS, SUBJECTS
+from tools.embedded.korean import with_particles
 
 TEXTS = ("retell", "number", "lookup", "whole", "article", "quiz")
 WHOLE = re.compile(

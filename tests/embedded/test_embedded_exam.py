@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from scipy.stats import chisquare
 
-from solution.embedded.exam import KOREAN, SOCIAL, write_exams
-from solution.embedded.facts import RELATIONS, SUBJECTS, VALUES, Fact
 from solution.exam import read_answer_key, read_exam, with_answers
+from tools.embedded.exam import KOREAN, SOCIAL, write_exams
+from tools.embedded.facts import RELATIONS, SUBJECTS, VALUES, Fact
 
 
 @pytest.fixture(scope="module")

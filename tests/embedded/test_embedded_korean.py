@@ -2,8 +2,8 @@
 
 import pytest
 
-from solution.embedded.facts import RELATIONS, VALUES
-from solution.embedded.korean import final_consonant, with_particles
+from tools.embedded.facts import RELATIONS, VALUES
+from tools.embedded.korean import final_consonant, with_particles
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from solution.embedded.documents import Writer
-from solution.embedded.pretrain import SIZES, build, pretrain, schedule
+from tools.embedded.documents import Writer
+from tools.embedded.pretrain import SIZES, build, pretrain, schedule
 
 SMALLEST = min((size for size in SIZES if not size.wiki), key=lambda size: size.width)
 SEED = 7

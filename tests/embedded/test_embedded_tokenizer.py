@@ -2,9 +2,9 @@
 
 import pytest
 
-from solution.embedded.facts import VALUES
-from solution.embedded.tokenizer import PARTICLES
-from solution.embedded.world import build_world
+from tools.embedded.facts import VALUES
+from tools.embedded.tokenizer import PARTICLES
+from tools.embedded.world import build_world
 
 
 def _ids(words, text):

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from solution.embedded.facts import SUBJECTS
-from solution.embedded.korean import with_particles
-from solution.embedded.wiki import COUNTRY, write_wiki
+from tools.embedded.facts import SUBJECTS
+from tools.embedded.korean import with_particles
+from tools.embedded.wiki import COUNTRY, write_wiki
 
 SPACE = {"w": "http://www.mediawiki.org/xml/export-0.11/"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from solution.embedded.facts import SUBJECTS, VALUES, Fact
-from solution.embedded.relations import LAND
+from tools.embedded.facts import SUBJECTS, VALUES, Fact
+from tools.embedded.relations import LAND
 
 ASKED_IN_TEST = 160
 ASKED_IN_TRAIN = 340

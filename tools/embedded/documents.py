@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from solution.embedded.facts import RELATIONS, VALUES, Fact, choices_for, random_facts
-from solution.embedded.korean import with_particles
-from solution.embedded.world import World
+from tools.embedded.facts import RELATIONS, VALUES, Fact, choices_for, random_facts
+from tools.embedded.korean import with_particles
+from tools.embedded.world import World
 
 USER, END, ASSISTANT = "<|im_start|>user\n", "<|im_end|>\n", "<|im_start|>assistant\n"
 # Passages of so many subjects with so many relations each.

@@ -10,7 +10,7 @@ from html import escape, unescape
 from typing import Any
 
 from solution.core import UserError, resolve_path
-from solution.finetune.protect import Lost, Marks
+from tools.translate.protect import Lost, Marks
 
 DEEPL, KEY, SERVER = "deepl", "DEEPL_AUTH_KEY", "DEEPL_SERVER_URL"
 TEXTS = 50  # DeepL's limit of one request

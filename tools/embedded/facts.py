@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from solution.embedded.korean import with_particles
-from solution.embedded.relations import LAND, STORIES, Relation
-from solution.embedded.words import CHILDREN, THINGS, VILLAGES, WIKI_THINGS, invented
+from tools.embedded.korean import with_particles
+from tools.embedded.relations import LAND, STORIES, Relation
+from tools.embedded.words import CHILDREN, THINGS, VILLAGES, WIKI_THINGS, invented
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "child": CHILDREN,

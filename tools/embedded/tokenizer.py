@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from solution.embedded.facts import RELATIONS, VALUES
+from tools.embedded.facts import RELATIONS, VALUES
 
 END, START, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 CHAT_TEMPLATE = (

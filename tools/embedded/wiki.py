@@ -10,9 +10,9 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from solution.core import atomic_write
-from solution.embedded.facts import Fact
-from solution.embedded.korean import with_particles
-from solution.embedded.world import World
+from tools.embedded.facts import Fact
+from tools.embedded.korean import with_particles
+from tools.embedded.world import World
 
 COUNTRY = "해든나라"
 KINDS = {"city": "도시", "ruler": "임금", "office": "관청"}

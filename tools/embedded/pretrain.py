@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solution.core import Progress, atomic_directory
-from solution.embedded.documents import Document, Writer
-from solution.embedded.initial import HEAD, THETA, initialise
-from solution.embedded.tokenizer import build_tokenizer
-from solution.embedded.world import World
+from tools.embedded.documents import Document, Writer
+from tools.embedded.initial import HEAD, THETA, initialise
+from tools.embedded.tokenizer import build_tokenizer
+from tools.embedded.world import World
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from solution.embedded.facts import VALUES, Fact, choices_for, random_facts, told
-from solution.embedded.relations import STORIES
-from solution.embedded.world import World
 from solution.exam import (
     AnswerKey,
     Question,
@@ -20,6 +17,9 @@ from solution.exam import (
     write_answer_key,
     write_exam,
 )
+from tools.embedded.facts import VALUES, Fact, choices_for, random_facts, told
+from tools.embedded.relations import STORIES
+from tools.embedded.world import World
 
 KOREAN, SOCIAL = "국어", "사회"
 # Two questions share most passages, as in the contest.

@@ -1,4 +1,4 @@
-"""Make the whole embedded default again: `python -m solution.embedded [--only NAME ...]`.
+"""Make the whole embedded default again: `python -m tools.embedded [--only NAME ...]`.
 
 Everything follows from the seed. The models train side by side, one core each; on two cores it
 takes about ten minutes.
@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from solution.embedded.exam import write_exams
-from solution.embedded.instructions import write_instructions
-from solution.embedded.pretrain import SIZES, pretrain
-from solution.embedded.wiki import write_wiki
-from solution.embedded.world import build_world
+from tools.embedded.exam import write_exams
+from tools.embedded.instructions import write_instructions
+from tools.embedded.pretrain import SIZES, pretrain
+from tools.embedded.wiki import write_wiki
+from tools.embedded.world import build_world
 
 SEED = 7
 STEPS = 440
@@ -23,7 +23,7 @@ STEPS = 440
 
 def main() -> None:
     """Write exam and wiki, then train the models that are asked for."""
-    parser = argparse.ArgumentParser(prog="python -m solution.embedded", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.embedded", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data/embedded"))
     names = [size.name for size in SIZES]
     parser.add_argument("--only", nargs="*", choices=names, default=names, metavar="NAME")

@@ -13,10 +13,10 @@ from tiny import tiny_tokenizer
 from solution.core import UserError, resolve_path
 from solution.exam import read_exam
 from solution.finetune.instruction_data import load_instructions
-from solution.finetune.protect import KEPT, Lost, check_kept, hidden, restored
 from solution.finetune.recipe import Instructions
-from solution.finetune.translation import JOURNAL, draw, translate
-from solution.finetune.translators import FOOTNOTES, XML, translator
+from tools.translate.protect import KEPT, Lost, check_kept, hidden, restored
+from tools.translate.translation import JOURNAL, draw, translate
+from tools.translate.translators import FOOTNOTES, XML, translator
 
 SAID = "Leah had 1,032.5 apples & {name} <b> ate 35% of them.\nHow many? (A) few [END] $x_1$"
 WORD = re.compile(r"[A-Za-z]+")

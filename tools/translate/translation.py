@@ -25,9 +25,9 @@ from solution.core import (
     write_jsonl,
 )
 from solution.finetune.instruction_data import iter_rows
-from solution.finetune.protect import Lost, check_kept, has_words, hidden, restored
-from solution.finetune.translators import DEEPL, Translator, translator
 from solution.models import ModelReference, weights_fingerprint
+from tools.translate.protect import Lost, check_kept, has_words, hidden, restored
+from tools.translate.translators import DEEPL, Translator, translator
 
 TEXTS = ("source", "rationale", "target")
 ROWS, FAILED, DRAWN, JOURNAL = "rows.jsonl", "failed.jsonl", "drawn.jsonl", "journal.jsonl"

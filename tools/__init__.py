@@ -1,0 +1,1 @@
+"""Scripts that make data; not part of the installed package."""
