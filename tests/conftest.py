@@ -92,8 +92,8 @@ exec {raylet} "$@" --dashboard_agent_listen_port="$port"
 def ray_cluster(tmp_path_factory):
     """Makes a local Ray cluster: its Cluster, and a node for each dictionary of options.
 
-    A node that is late all the same is begun anew, without what it left running. The ports of
-    its agents are told beforehand, so that it does not wait for them.
+    A node that is late nevertheless is started again, after what it left running is killed.
+    The ports of its agents are given beforehand, so that it does not wait for them.
     """
     pytest.importorskip("ray")
     import psutil

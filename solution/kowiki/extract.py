@@ -27,7 +27,7 @@ _DATED = re.compile(
     r"^(1\d{3}|20\d{2})년(?:에는|에)?,? (?:\d{1,2}월(?: \d{1,2}일)?(?:에는|에)?,? )?"
 )
 _ANY_YEAR = re.compile(r"\d{3,4}년")
-# What stands in brackets behind a word is not read with its particle.
+# A bracket between a word and its particle is skipped.
 _END_BRACKETS = re.compile(r"\([^()]*\)$")
 _PARTICLE_PAIRS = {"은": "는", "이": "가", "을": "를", "과": "와", "으로": "로"}
 _CLOSED_DIGITS = "013678"
@@ -82,7 +82,7 @@ def extract(passages: Iterable[Passage]) -> list[PassageFacts]:
 
 
 def without_brackets(text: str) -> str:
-    """Remove what stands in round brackets."""
+    """Remove the text in round brackets."""
     return _BRACKETS.sub("", text)
 
 

@@ -68,7 +68,7 @@ def _korean_question(
     rng: random.Random, fact: Fact, facts: Sequence[Fact], paragraph: str
 ) -> Question:
     plus = ""
-    if rng.random() < WITH_PLUS:  # the sentence that answers stands in a box of its own
+    if rng.random() < WITH_PLUS:  # the sentence with the answer is in question_plus
         others = [f for f in facts if f is not fact]
         paragraph, plus = told(rng, others), fact.statement(rng)
     return _question(rng, fact, facts, KOREAN, paragraph=paragraph, plus=plus)

@@ -14,7 +14,7 @@ ASKED_IN_TRAIN = 340
 
 @dataclass(frozen=True)
 class World:
-    """All facts of the land, and a split of them: no fact stands in two of the three parts.
+    """All facts of the land, and a split of them: no fact is in two of the three parts.
 
     `test` and `train` are what the social-studies questions of the two files ask; `quiz` is the
     rest, free for questions in the pre-training of the wiki-trained model.

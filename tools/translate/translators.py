@@ -49,7 +49,7 @@ def translator(by: str) -> Translator:
 
 
 def _deepl() -> Translator:
-    """Whole lines; what must be kept stands in XML elements that DeepL ignores."""
+    """Whole lines; what must be kept is wrapped in XML elements that DeepL ignores."""
     try:
         import deepl
     except ImportError as error:

@@ -1,6 +1,7 @@
 """Who may import whom, and what the command line says."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,52 @@ def imports(path: Path) -> list[list[str]]:
 
 
 SOURCES = sorted((ROOT / "solution").rglob("*.py"))
+
+
+# An idiom that readers of this field do not use; CONTRIBUTING.md says how to write instead.
+IDIOM = re.compile(
+    # the brackets keep this file out of a search for the words
+    r"\b([m]end|[m]ended|[a]new|[h]earsay|[v]ouch(es)?|[b]ears|[l]earnt by heart|[w]ant of"
+    r"|[s]tands (in|on|beside|there|still|again)|[h]ears|[a] fault of ours|[s]uch a one)\b",
+    re.IGNORECASE,
+)
+
+
+def test_texts_are_written_in_plain_technical_english():
+    files = [p for d in ("solution", "tests", "docs", "tools") for p in (ROOT / d).rglob("*")]
+    texts = [p for p in files if p.suffix in (".py", ".md", ".yaml")]
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (*texts, ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+        for match in IDIOM.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert not found
+
+
+def test_files_are_short_and_imports_have_no_circle():
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert not [str(path) for path, size in sizes.items() if size > 300]
+    graph = {path: set(_imported_files(path)) for path in SOURCES}
+    order: list[Path] = []
+
+    def visit(path, above):
+        assert path not in above, f"circle: {' → '.join(p.name for p in (*above, path))}"
+        if path not in order:
+            for other in sorted(graph[path]):
+                visit(other, (*above, path))
+            order.append(path)
+
+    for path in SOURCES:
+        visit(path, ())
+
+
+def _imported_files(path):
+    """Yield the files of a package's own modules that a file imports at its top level."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("solution."):
+            file = ROOT / (node.module.replace(".", "/") + ".py")
+            if file.is_file():
+                yield file
 
 
 def test_every_folder_is_a_room_of_the_plan():
