@@ -31,7 +31,7 @@ COLUMNS = (
     *("most_common_answer", "most_common_share", "truncated_rows", "published_public"),
     *("published_private", "p_published", "calibration_error", "positions", "order_changes"),
     *("order_positions", "order_key_positions", "unparsed", "cut_off", "refused"),
-    *("fallback_rows", "parameters", "licence"),
+    *("fallback_rows", "parameters", "licence", "label_mass", "label_mass_p5"),
 )
 
 

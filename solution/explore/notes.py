@@ -7,6 +7,7 @@ from typing import Any
 
 from solution.explore.metrics import ExamKey
 from solution.explore.statistics import positions
+from solution.scoring import EXPECTED_MASS
 
 SCORED, WAITING = "scored", "not scored yet"
 # p-values from here on: the order may be chance. Shares of one answer from here on: constant.
@@ -85,6 +86,11 @@ def _row_warnings(row: Row, best: Row) -> list[str]:
     if row.get("truncated_rows"):
         warnings.append(
             f"{name}: {row['truncated_rows']} questions were too long and lost passage text"
+        )
+    if row.get("label_mass", 1.0) < EXPECTED_MASS:
+        warnings.append(
+            f"{name}: gives all labels together {row['label_mass']:.3f} of its probability: it "
+            "does not expect an answer here (see docs/scoring.md, Chat templates)"
         )
     return warnings
 

@@ -2,7 +2,12 @@
 
 from solution.scoring.combine import average_predictions
 from solution.scoring.encode import Encoded, encode
-from solution.scoring.evaluate import evaluate, peak_memory_gib, token_metrics
+from solution.scoring.evaluate import (
+    EXPECTED_MASS,
+    evaluate,
+    peak_memory_gib,
+    token_metrics,
+)
 from solution.scoring.generate import (
     Completion,
     GenerationConfig,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from solution.core import Progress
+from solution.core import Progress, log
 from solution.exam import Prompt, Question
 from solution.scoring.encode import Encoded
 from solution.scoring.position_bias import Debias, plan_orders
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from solution.models import LoadedModel
 
 GIB = 2**30
+# Below this the labels are not what the model would write.
+EXPECTED_MASS = 0.5
 
 
 def evaluate(
@@ -76,9 +78,28 @@ def evaluate(
         "questions_per_second": round(len(questions) / max(seconds, 1e-9), 3),
         "peak_memory_gib": round(peak_memory_gib(loaded.device), 3),
     }
+    metrics |= _label_mass(combined, loaded.reference.model)
+    if metrics["truncated_rows"]:
+        log(
+            f"{label}: {metrics['truncated_rows']} of {len(questions)} questions were too long "
+            f"and lost {metrics['truncated_tokens']} tokens of text"
+        )
     if debias == "pride":
         metrics["position_prior"] = plan.position_priors(by_question)
     return combined, metrics
+
+
+def _label_mass(scores: Sequence[ChoiceScores], model: str) -> dict[str, float]:
+    masses = sorted(one.label_mass for one in scores if one.label_mass is not None)
+    if not masses:
+        return {}
+    mean = sum(masses) / len(masses)
+    if mean < EXPECTED_MASS:
+        log(
+            f"{model}: gives all labels together a probability of {mean:.3f} on average: it "
+            "does not expect an answer here. Check the prompt with the model's chat template."
+        )
+    return {"label_mass": round(mean, 6), "label_mass_p5": round(masses[len(masses) // 20], 6)}
 
 
 def _sizes(encoded: Sequence[Sequence[Encoded]]) -> dict[str, int]:

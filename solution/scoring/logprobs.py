@@ -47,7 +47,7 @@ class LogprobAccumulator:
         for candidates, members in groups.items():
             at = [reads[i].position for i in members]
             if candidates:
-                values = _candidate_logits(reader, states, at, candidates)
+                values = _candidate_logprobs(reader, states, at, candidates)
             else:
                 tokens = [self.requests[reads[i].request].target[reads[i].k] for i in members]
                 values = _target_logprobs(reader, states, at, tokens)
@@ -77,14 +77,23 @@ class LogprobAccumulator:
         return Result((sum(p.values[0] for p in parts),), all(p.is_greedy for p in parts))
 
 
-def _candidate_logits(
+def _candidate_logprobs(
     reader: LogitReader, states: Tensor, at: Sequence[int], candidates: Sequence[int]
 ) -> Iterator[Result]:
+    """Yield the log-probabilities of the candidates over the whole vocabulary, per position."""
     import torch
 
     tokens = torch.tensor(candidates, device=states.device)
-    logits = reader.token_logits(states[torch.tensor(at, device=states.device)], tokens)
-    return (Result(tuple(row)) for row in logits.double().tolist())
+    for first in range(0, len(at), POSITION_CHUNK):
+        own = states[torch.tensor(at[first : first + POSITION_CHUNK], device=states.device)]
+        logits = reader.token_logits(own, tokens).double()
+        total: Tensor | None = None
+        for _, chunk in reader.iter_vocab_chunks(own, lm_head.VOCAB_CHUNK):
+            part = chunk.logsumexp(-1).double()
+            total = part if total is None else torch.logaddexp(total, part)
+        assert total is not None, "a vocabulary has tokens"
+        values = logits - total.to(logits.device)[:, None]
+        yield from (Result(tuple(row)) for row in values.tolist())
 
 
 def _target_logprobs(

@@ -115,7 +115,8 @@ def _combine(
         if prior is None:
             return first
         pairs = zip(first.log_likelihood, prior, strict=True)
-        return normalise(first.id, [value - math.log(bias) for value, bias in pairs])
+        corrected = normalise(first.id, [value - math.log(bias) for value, bias in pairs])
+        return replace(corrected, label_mass=first.label_mass)
     values = []
     for choice in range(len(orders[0])):
         both = zip(orders, scored, strict=True)
@@ -125,4 +126,6 @@ def _combine(
         values.append(top + math.log(total / len(logs)))
     both = zip(orders, scored, strict=True)
     answers = tuple(order[one.answer - 1] + 1 for order, one in both)
-    return replace(normalise(first.id, values), by_order=answers)
+    masses = [one.label_mass for one in scored if one.label_mass is not None]
+    mass = math.fsum(masses) / len(masses) if masses else None
+    return replace(normalise(first.id, values), by_order=answers, label_mass=mass)

@@ -10,7 +10,7 @@ from typing import Any
 from solution.core import UserError, atomic_write
 from solution.scoring.scorer import ChoiceScores
 
-COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order")
+COLUMNS = ("id", "probability", "answer", "margin", "log_likelihood", "by_order", "label_mass")
 
 
 def write_predictions(
@@ -23,6 +23,7 @@ def write_predictions(
     provenance = json.dumps(produced_by, ensure_ascii=False, sort_keys=True, default=str)
     numbers = pa.list_(pa.float64())
     types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers, pa.list_(pa.int64()))
+    types = (*types, pa.float64())
     schema = pa.schema(
         list(zip(COLUMNS, types, strict=True)), metadata={"produced_by": provenance.encode()}
     )
@@ -68,4 +69,5 @@ def _scored(row: dict[str, Any]) -> ChoiceScores:
         answer=row["answer"],
         margin=row["margin"],
         by_order=tuple(row.get("by_order") or ()),
+        label_mass=row.get("label_mass"),
     )

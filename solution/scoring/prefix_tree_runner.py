@@ -171,8 +171,10 @@ def run_unshared(
 
 def _count(counts: TokenCounts, requests: Sequence[Request], done: Container[int]) -> None:
     pending = [request for request in requests if request.row not in done]
-    counts.requests += len(pending)
-    counts.tokens_unshared += sum(len(request.ids) for request in pending)
+    # What labels share is read on the way to them and costs no sequence of its own.
+    counted = [request for request in pending if not request.is_shared]
+    counts.requests += len(counted)
+    counts.tokens_unshared += sum(len(request.ids) for request in counted)
 
 
 def _no_memory(tokens: int) -> UserError:

@@ -12,14 +12,16 @@ from solution.scoring.prefix_tree import Ids
 class Request:
     """One token sequence to run for the question at index `row`.
 
-    With `candidate_tokens`, the logits of these tokens after the last position are wanted;
-    otherwise the log-likelihood of `target`, whose tokens but the last end `ids`.
+    With `candidate_tokens`, the log-probabilities of these tokens after the last position are
+    wanted; otherwise the log-likelihood of `target`, whose tokens but the last end `ids`.
     """
 
     row: int
     ids: Ids
     candidate_tokens: Ids = ()
     target: Ids = ()
+    is_shared: bool = False
+    """Whether the target is what all labels of the question begin with, not a label."""
 
     @property
     def num_logits(self) -> int:
@@ -28,7 +30,7 @@ class Request:
 
 
 class Result(NamedTuple):
-    """One logit per candidate token, or the log-likelihood of the target alone.
+    """One log-probability per candidate token, or the log-likelihood of the target alone.
 
     `is_greedy`: every token of the target has the highest probability at its position.
     """

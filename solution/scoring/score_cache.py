@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 # Increased whenever the scorer may give other numbers for the same tokens.
-SCORER_VERSION = 3
+SCORER_VERSION = 4
 # Keys per query; SQLite allows some thousands.
 QUERY_KEYS = 500
 

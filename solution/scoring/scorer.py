@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from solution.core import UserError
@@ -37,6 +37,8 @@ class ChoiceScores:
     `log_likelihood` is the log of `probability`, which sums to 1; `answer` counts from 1;
     `margin` is the best minus the second-best probability. `by_order`: where the choices were
     permuted (`choice_orders`), the answer in each order, by the choices' own numbers.
+    `label_mass`: the probability that the model gives to all labels together, over the whole
+    vocabulary (a mean over orders); None where it is not known.
     """
 
     id: str
@@ -45,6 +47,7 @@ class ChoiceScores:
     answer: int
     margin: float
     by_order: tuple[int, ...] = ()
+    label_mass: float | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,11 @@ def _score(
     keys = [(one.prompt_ids, one.label_ids, one.terminator_ids) for one in encoded]
 
     def scores(row: int, results: list[Result]) -> ChoiceScores:
-        return normalise(names[row], [value for one in results for value in one.values])
+        shared = rows[row][0].is_shared
+        values = [value for one in results[shared:] for value in one.values]
+        mass = math.fsum(math.exp(value) for value in values)
+        mass *= math.exp(results[0].values[0]) if shared else 1.0
+        return replace(normalise(names[row], values), label_mass=mass)
 
     def on_results(complete: Mapping[int, list[Result]]) -> None:
         if on_scores:
@@ -185,14 +192,21 @@ def _score(
 
 
 def _requests(row: int, question: Encoded) -> list[Request]:
-    """One request if the labels differ in one token after what all share, else one each."""
+    """One request if the labels differ in one token after what all share, else one each.
+
+    The shared tokens, if there are any, come first: their probability is part of the labels'.
+    """
     labels = [ids + question.terminator_ids for ids in question.label_ids]
-    shared = min(common_prefix_length(labels[0], ids) for ids in labels)
-    ids = question.prompt_ids + labels[0][:shared]
-    tails = [label[shared:] for label in labels]
+    size = min(common_prefix_length(labels[0], ids) for ids in labels)
+    prefix, shared = question.prompt_ids, labels[0][:size]
+    requests = []
+    if shared:
+        requests.append(Request(row, prefix + shared[:-1], target=shared, is_shared=True))
+    ids = prefix + shared
+    tails = [label[size:] for label in labels]
     if all(len(tail) == 1 for tail in tails):
-        return [Request(row, ids, candidate_tokens=tuple(tail[0] for tail in tails))]
-    return [Request(row, ids + tail[:-1], target=tail) for tail in tails]
+        return [*requests, Request(row, ids, candidate_tokens=tuple(tail[0] for tail in tails))]
+    return [*requests, *(Request(row, ids + tail[:-1], target=tail) for tail in tails)]
 
 
 def _results(

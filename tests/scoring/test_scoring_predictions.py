@@ -34,7 +34,8 @@ def test_predictions_round_trip_with_what_made_them(tmp_path):
     write_predictions(path, SCORED, {"model": "모형", "batch": 3})
     assert read_predictions(path) == SCORED
     table = parquet.read_table(path)
-    assert table.column_names == "id probability answer margin log_likelihood by_order".split()
+    columns = "id probability answer margin log_likelihood by_order label_mass"
+    assert table.column_names == columns.split()
     assert json.loads(table.schema.metadata[b"produced_by"]) == {"model": "모형", "batch": 3}
     assert [p.name for p in path.parent.iterdir()] == ["predictions.parquet"]
 
