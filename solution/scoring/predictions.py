@@ -22,8 +22,8 @@ def write_predictions(
 
     provenance = json.dumps(produced_by, ensure_ascii=False, sort_keys=True, default=str)
     numbers = pa.list_(pa.float64())
-    types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers, pa.list_(pa.int64()))
-    types = (*types, pa.float64())
+    orders = pa.list_(pa.int64())
+    types = (pa.string(), numbers, pa.int64(), pa.float64(), numbers, orders, pa.float64())
     schema = pa.schema(
         list(zip(COLUMNS, types, strict=True)), metadata={"produced_by": provenance.encode()}
     )
