@@ -3,8 +3,10 @@
 from solution.core.cluster import Mapper, map_here, mapping
 from solution.core.config import (
     Config,
+    LocalPath,
     deep_merge,
     load_config,
+    path_from_here,
     read_yaml,
     resolve_config,
     validate_config,
@@ -21,6 +23,7 @@ from solution.core.files import (
     read_jsonl,
     resolve_path,
     sha256_file,
+    sha256_path,
     write_json,
     write_jsonl,
 )

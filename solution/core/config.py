@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
 from solution.core.errors import ErrorCollector, UserError
+from solution.core.files import PROJECT
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -22,6 +24,25 @@ class Config(BaseModel):
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Keys of earlier versions and what replaces each; an error message names the new key."""
 
+
+def path_from_here(value: Any, info: ValidationInfo) -> Any:
+    """Turn a path relative to its YAML file into one relative to the working directory."""
+    context = info.context or {"folders": (), "given": ()}
+    if isinstance(value, dict):
+        return {key: path_from_here(item, info) for key, item in value.items()}
+    if not isinstance(value, str) or value in context["given"]:
+        return value
+    with suppress(OSError, ValueError):  # no possible path: a hub id, or an error below
+        for folder in context["folders"]:
+            if folder == PROJECT and Path(value).exists():
+                return value
+            if (folder / value).exists():
+                return str(folder / value)
+    return value
+
+
+LocalPath = Annotated[str, BeforeValidator(path_from_here)]
+"""A path of a YAML file (or a name): beside that file, else in the working directory."""
 
 C = TypeVar("C", bound=Config)
 
@@ -61,21 +82,23 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
         UserError: Names the file, each wrong key and what was expected.
 
     """
-    data = _read_extended(path)
-    for override in overrides:
-        _override(data, override)
-    return validate_config(data, model, str(path))
+    data, folders = _read_extended(path)
+    given = {text for override in overrides for text in _texts(_override(data, override))}
+    return validate_config(data, model, str(path), {"folders": folders, "given": given})
 
 
-def validate_config(data: Mapping[str, Any], model: type[C], name: str) -> C:
+def validate_config(data: Mapping[str, Any], model: type[C], name: str, paths: Any = None) -> C:
     """Validate keys and values; `name` is the prefix of the message.
+
+    `paths` (`folders`, `given`): where each `LocalPath` is looked for before the working
+    directory, and the values that the command line gave, which only mean the latter.
 
     Raises:
         UserError: Names each wrong key and what was expected.
 
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=paths)
     except ValidationError as error:
         problems = ErrorCollector(name)
         for detail in error.errors():
@@ -109,20 +132,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _read_extended(path: Path) -> dict[str, Any]:
-    data = read_yaml(path)
+def _read_extended(path: Path) -> tuple[dict[str, Any], list[Path]]:
+    """Return the keys of a file and its base, and the folders that its paths start from."""
+    data, folders = read_yaml(path), [_folder_of_paths(path)]
     parent = data.pop("extends", None)
     if parent is None:
-        return data
+        return data, folders
     if not isinstance(parent, str):
         raise UserError(f"{path}: extends: expected the path of a YAML file.")
     base = read_yaml(path.parent / parent)
     if "extends" in base:
         raise UserError(f"{path}: extends: {parent} extends another file; name that one.")
-    return deep_merge(base, data)
+    return deep_merge(base, data), [*folders, _folder_of_paths(path.parent / parent)]
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def _folder_of_paths(path: Path) -> Path:
+    """The files shipped with the package name paths of the project."""
+    return PROJECT if path.resolve().is_relative_to(PACKAGE) else path.parent
+
+
+def _override(data: dict[str, Any], override: str) -> Any:
+    """Set one key; return its value."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise UserError(f"--set {override}: expected key=value, such as train.max_steps=20.")
@@ -134,8 +164,17 @@ def _override(data: dict[str, Any], override: str) -> None:
         data = child
     try:
         data[last] = yaml.safe_load(text)
+        return data[last]
     except yaml.YAMLError as error:
         raise UserError(f"--set {override}: the value is not valid YAML: {error}") from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def _explain(error: Any, model: type[BaseModel]) -> str:

@@ -83,6 +83,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def sha256_path(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all names and contents below a folder."""
+    if path.is_file():
+        return sha256_file(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return fingerprint({str(f.relative_to(path)): sha256_file(f) for f in files})
+
+
 def fingerprint(inputs: Any) -> str:
     """Return the SHA-256 of a JSON value, independent of the order of its keys."""
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
@@ -90,12 +98,11 @@ def fingerprint(inputs: Any) -> str:
 
 
 def resolve_path(path: str) -> Path:
-    """Resolve a path of a YAML file: relative to the working directory, else to the project."""
+    """Resolve a path relative to the working directory; embedded files are always found."""
     given = Path(path).expanduser()
-    if given.is_absolute() or given.exists():
+    if given.is_absolute() or given.exists() or given.parts[:2] != ("data", "embedded"):
         return given
-    inside = PROJECT / given
-    return inside if inside.exists() else given
+    return PROJECT / given
 
 
 def write_json(path: Path, value: Any) -> None:

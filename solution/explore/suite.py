@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from solution.core import Config, load_config, resolve_config
+from solution.core import Config, LocalPath, load_config, path_from_here, resolve_config
 from solution.kowiki import RetrievalConfig
 from solution.models import ModelReference
 from solution.scoring import BenchmarkTask, Debias, GenerationConfig, PromptFamily, orders_fault
@@ -85,7 +85,7 @@ class Candidate(ModelReference):
     """
 
     name: Name
-    prompt: str | None = None
+    prompt: LocalPath | None = None
     licence: str = ""
     retrieve: RetrievalConfig | None = None
     published: Published | None = None
@@ -124,7 +124,7 @@ class ExamEntry(Config):
     name: Name
     title: str = ""
     exam: str
-    solution: str | None = None
+    solution: LocalPath | None = None
     hub: Literal["kmmlu", "click", "mmmlu_ko"] | None = None
 
 
@@ -179,7 +179,7 @@ class Suite(Config):
 
     name: Name
     description: str = ""
-    prompt: str = "contest"
+    prompt: LocalPath = "contest"
     batch_tokens: int = Field(default=16384, ge=1)
     permutations: int = 1
     debias: Debias = "none"
@@ -188,20 +188,29 @@ class Suite(Config):
     prompt_family: PromptFamily = "harness"
     fixed_shots: bool = False
     limit: int | None = Field(default=None, ge=1)
-    data: str | None = None
-    exclude: list[str] = Field(default=[])
+    data: LocalPath | None = None
+    exclude: list[LocalPath] = Field(default=[])
     skip_missing: bool = False
     percent: bool = False
     average: bool = False
-    published: str | None = None
+    published: LocalPath | None = None
     exams: list[ExamEntry] = Field(default=[])
     tasks: list[TaskEntry] = Field(default=[])
     candidates: list[Candidate] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
-    def _old_keys(cls, data: Any) -> Any:
-        return _name_new_keys(data)
+    def _old_keys(cls, data: Any, info: ValidationInfo) -> Any:
+        data = _name_new_keys(data)
+        if not isinstance(data, dict) or data.get("data") or not data.get("exams"):
+            return data
+        exams = [
+            {**one, "exam": path_from_here(one.get("exam"), info)}
+            if isinstance(one, dict)
+            else one
+            for one in data["exams"]
+        ]
+        return {**data, "exams": exams}
 
     @model_validator(mode="after")
     def _orders_fit(self) -> Suite:

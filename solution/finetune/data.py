@@ -80,6 +80,7 @@ def load_data(config: Data) -> FinetuneData:
     kept, validation = list(range(len(questions))), list[int]()
     if config.validation_fraction and questions:
         kept, validation = split_validation(questions, config.validation_fraction, config.seed)
+    log(f"test: {test.path}" + (f"; training: {train.path}" if config.train else ""))
     return FinetuneData(
         train=tuple(questions[i] for i in kept),
         validation=tuple(questions[i] for i in validation),

@@ -7,11 +7,19 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from solution.core import Config, UserError, load_config, resolve_config, resolve_path
+from solution.core import (
+    Config,
+    LocalPath,
+    UserError,
+    load_config,
+    path_from_here,
+    resolve_config,
+    resolve_path,
+)
 from solution.finetune.distributed import is_main_process, wait_until
 from solution.finetune.worker_process import run_in_process
 from solution.kowiki import RetrievalConfig
@@ -27,9 +35,9 @@ class Kowiki(Config):
         "questions_share": "questions_per_train_question",
         "passages_share": "passages_per_train_question",
     }
-    questions: str | None = None
+    questions: LocalPath | None = None
     """An exam CSV written by `kowiki questions`."""
-    passages: str | None = None
+    passages: LocalPath | None = None
     """A folder of `kowiki build`: plain text with the loss on every token."""
     questions_per_train_question: float = Field(default=0.5, gt=0)
     passages_per_train_question: float = Field(default=0.5, gt=0)
@@ -38,7 +46,7 @@ class Kowiki(Config):
 class Instructions(Config):
     """One instruction set: a file, a folder of files or a dataset of the Hub."""
 
-    source: str = Field(min_length=1)
+    source: LocalPath = Field(min_length=1)
     """.json, .jsonl or .parquet (also .gz), a folder of them, or a Hub id."""
     revision: str | None = None
     """Revision of a Hub id, such as refs/convert/parquet."""
@@ -46,7 +54,7 @@ class Instructions(Config):
         default_factory=dict
     )
     """Column of each part, where it has none of the usual names (docs/recipes.md)."""
-    template: str = "alpaca"
+    template: LocalPath = "alpaca"
     """Prompt template: a short name of solution/templates, or FILE.yaml."""
     per_task: int | None = Field(default=None, ge=1)
     """Maximum rows per task, sampled by the seed."""
@@ -59,11 +67,11 @@ class Instructions(Config):
 class Data(Config):
     """Exam files and the validation split."""
 
-    train: str | None = None
+    train: LocalPath | None = None
     """None trains on the instructions alone."""
     instructions: tuple[Instructions, ...] = ()
-    test: str
-    solution: str | None = None
+    test: LocalPath
+    solution: LocalPath | None = None
     validation_fraction: float = Field(default=0.1, ge=0, le=0.5)
     """0 trains on every question and keeps the last step instead of the best one."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -171,7 +179,9 @@ class Stage(Config):
     """One of several consecutive trainings: its changes to the recipe."""
 
     name: str = Field(pattern=r"^[\w][\w.-]*$")
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Annotated[dict[str, Any], BeforeValidator(path_from_here)] = Field(
+        default_factory=dict
+    )
     retrieve: dict[str, Any] | None = None
     train: dict[str, Any] = Field(default_factory=dict)
 
@@ -186,14 +196,14 @@ class Recipe(Config):
     model: ModelReference
     tiny: Literal["qwen2", "llama", "gpt_neox", "gemma2"] | None = None
     """Replace the model by a tiny one of this architecture with random weights."""
-    prompt: str = "contest"
+    prompt: LocalPath = "contest"
     data: Data
     retrieve: Retrieval | None = None
     method: Literal["lora", "ia3", "full"] = "lora"
     lora: Lora = Lora()
     ia3: Ia3 = Ia3()
     train: Train = Train()
-    adapter_init: str | None = None
+    adapter_init: LocalPath | None = None
     """Folder of an adapter of the same method and shape: the initial weights."""
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     """Tracker of every step's metrics; no part of the run's identity."""

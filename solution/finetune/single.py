@@ -22,8 +22,9 @@ from solution.core import (
     find_run,
     log,
     open_run,
+    resolve_config,
     resolve_path,
-    sha256_file,
+    sha256_path,
     write_json,
 )
 from solution.exam import Prompt, Question
@@ -113,9 +114,11 @@ def run_inputs(recipe: Recipe, prompt: Prompt) -> dict[str, Any]:
     if data.kowiki:
         files["kowiki.questions"] = data.kowiki.questions
     for number, instructions in enumerate(data.instructions):
-        if resolve_path(instructions.source).is_file():
+        if resolve_path(instructions.source).exists():
             files[f"instructions.{number}"] = instructions.source
-    digests = {key: sha256_file(resolve_path(path)) for key, path in files.items() if path}
+        template = str(resolve_config("templates", instructions.template))
+        files[f"instructions.{number}.template"] = template
+    digests = {key: sha256_path(resolve_path(path)) for key, path in files.items() if path}
     if data.kowiki and data.kowiki.passages:
         digests["kowiki.passages"] = build_digest(resolve_path(data.kowiki.passages))
     if recipe.retrieve:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
-from solution.core import Config, Progress, resolve_path
+from solution.core import Config, LocalPath, Progress, resolve_path
 from solution.exam import Prompt, Question
 from solution.kowiki.index import Hit, Index, open_index
 from solution.kowiki.passages import build_digest
@@ -25,7 +25,7 @@ class RetrievalConfig(Config):
     the question.
     """
 
-    passages: str
+    passages: LocalPath
     """A folder of `kowiki build`."""
     top_k: int = Field(default=1, ge=1, le=3)
     max_paragraph_chars: int = Field(default=200, ge=0)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from solution.core import Config, UserError, resolve_path, sha256_file
+from solution.core import Config, LocalPath, UserError, resolve_path, sha256_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 HUB_TIMEOUT = 5  # seconds
@@ -25,11 +25,11 @@ class ModelReference(Config):
     `add_bos` decides whether a begin-of-text token that only the tokenizer adds is kept.
     """
 
-    model: str = Field(min_length=1)
+    model: LocalPath = Field(min_length=1)
     revision: str | None = None
     quantization: Literal["none", "4bit", "8bit"] = "none"
     dtype: Literal["auto", "float16", "bfloat16", "float32"] = "auto"
-    adapter: str | None = None
+    adapter: LocalPath | None = None
     trust_remote_code: bool = False
     max_length: int | None = Field(default=None, ge=16)
     chat_template: dict[str, Any] = Field(default_factory=dict)

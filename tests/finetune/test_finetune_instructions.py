@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 from tiny import tiny_tokenizer
 
-from solution.core import UserError, load_config, resolve_config
-from solution.exam import Exam, Question
+from solution.core import UserError, fingerprint, load_config, resolve_config
+from solution.exam import Exam, Question, load_prompt
 from solution.finetune import instruction_data, iter_rows
 from solution.finetune.instruction_data import (
     DUPLICATE,
@@ -23,7 +23,8 @@ from solution.finetune.instruction_data import (
     sample_rows,
     tokenize_instruction,
 )
-from solution.finetune.recipe import Instructions
+from solution.finetune.recipe import Instructions, read_recipe
+from solution.finetune.single import run_inputs
 from solution.finetune.tokenize import tokenize_instructions
 
 MASKED = -100
@@ -245,3 +246,24 @@ def test_rows_longer_than_a_row_may_be_are_counted_never_cut():
     assert dropped == {("s", TOO_LONG): 1}
     with pytest.raises(UserError, match="longer than 8 tokens"):
         tokenize_instructions(rows, tokenizer, tokenizer.eos_token_id, 8)
+
+
+def test_a_changed_template_or_another_file_of_a_folder_is_another_run(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/a.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    template = tmp_path / "mine.yaml"
+    shipped = resolve_config("templates", "alpaca").read_text(encoding="utf-8")
+    template.write_text(shipped, encoding="utf-8")
+    recipe = read_recipe(
+        "embedded",
+        None,
+        None,
+        [f'data.instructions=[{{source: "{tmp_path}/rows", template: "{template}"}}]'],
+    )
+    prompt = load_prompt(recipe.prompt)
+    found = [run_inputs(recipe, prompt)]
+    template.write_text(shipped + "# changed\n", encoding="utf-8")
+    found.append(run_inputs(recipe, prompt))
+    (tmp_path / "rows/b.jsonl").write_text('{"instruction": "c", "output": "d"}\n')
+    found.append(run_inputs(recipe, prompt))
+    assert len({fingerprint(one) for one in found}) == 3
