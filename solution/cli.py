@@ -194,11 +194,28 @@ def plan(
 
 @app.command(epilog="Example: ./run.sh predict --model MODEL --exam data/test.csv --out OUT")
 def predict(
-    model: Annotated[str, Option(help="hub id or folder")],
     exam: Annotated[Path, Option(help="exam file")],
     out: Annotated[Path, Option(help="folder to write")],
+    model: Annotated[
+        str | None, Option(help="hub id or folder (default: that of the adapter)")
+    ] = None,
     adapter: Adapter = None,
-    prompt: Prompt = "contest",
+    prompt: Annotated[
+        str | None,
+        Option(
+            help=f"{_names('prompts')} or FILE.yaml (default: of the adapter's run, contest)"
+        ),
+    ] = None,
+    quantization: Annotated[
+        Literal["none", "4bit", "8bit"] | None,
+        Option(help="default: of the adapter's run, none"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        Option(
+            "--set", metavar="KEY=VALUE", help="a key of the model: dtype, chat_template.X, …"
+        ),
+    ] = None,
     batch_tokens: Annotated[int, Option(help="tokens per batch")] = 16384,
     permutations: Permutations = None,
     debias: Debias = None,
@@ -208,6 +225,7 @@ def predict(
     """Answer one exam with one model and write a submission."""
     from solution.submit import predict as run
 
+    changes = [*(overrides or []), *([f"quantization={quantization}"] if quantization else [])]
     print(
         run(
             model,
@@ -215,6 +233,7 @@ def predict(
             out,
             adapter=adapter,
             prompt=prompt,
+            changes=changes,
             batch_tokens=batch_tokens,
             permutations=1 if permutations is None else permutations,
             debias=debias or "none",

@@ -4,6 +4,7 @@ from solution.core.cluster import Mapper, map_here, mapping
 from solution.core.config import (
     Config,
     LocalPath,
+    apply_override,
     deep_merge,
     load_config,
     path_from_here,

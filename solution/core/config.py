@@ -83,7 +83,7 @@ def load_config(path: Path, model: type[C], overrides: Sequence[str] = ()) -> C:
 
     """
     data, folders = _read_extended(path)
-    given = {text for override in overrides for text in _texts(_override(data, override))}
+    given = {text for override in overrides for text in _texts(apply_override(data, override))}
     return validate_config(data, model, str(path), {"folders": folders, "given": given})
 
 
@@ -151,8 +151,8 @@ def _folder_of_paths(path: Path) -> Path:
     return PROJECT if path.resolve().is_relative_to(PACKAGE) else path.parent
 
 
-def _override(data: dict[str, Any], override: str) -> Any:
-    """Set one key; return its value."""
+def apply_override(data: dict[str, Any], override: str) -> Any:
+    """Set the key of `key.sub=value`, a YAML value, and return that value."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise UserError(f"--set {override}: expected key=value, such as train.max_steps=20.")

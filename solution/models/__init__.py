@@ -1,5 +1,6 @@
 """Models: references, loading, adapters, hardware and memory."""
 
+from solution.models.adapter import adapter_base, run_settings
 from solution.models.chat_template import SPLIT, ChatTemplate, Rendered
 from solution.models.doctor import doctor
 from solution.models.hardware import Gpu, Hardware, detect, pick_dtype

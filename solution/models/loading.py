@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from logging import ERROR, getLogger
-from pathlib import Path
 from typing import Any
 
-from solution.core import UserError, package_version
-from solution.models.adapter import attach_adapter
+from solution.core import UserError, log, package_version
+from solution.models.adapter import attach_adapter, describe_tokenizer
 from solution.models.chat_template import ChatTemplate
+from solution.models.files import model_folder, translate_errors
 from solution.models.hardware import Hardware, detect, pick_dtype
 from solution.models.memory_plan import GIB, weight_bytes
 from solution.models.pretrained import (
@@ -18,9 +18,8 @@ from solution.models.pretrained import (
     quiet,
     read_config,
     source_options,
-    translate_errors,
 )
-from solution.models.reference import ModelReference, locate
+from solution.models.reference import ModelReference
 from solution.models.shape import DEFAULT_LENGTH, shape_of
 
 # On a CPU with AVX512-BF16, bitsandbytes logs a request for a package that downloads code.
@@ -59,16 +58,18 @@ def load(reference: ModelReference) -> LoadedModel:
     """
     hardware = detect()
     dtype = pick_dtype(hardware, reference.dtype)
-    folder = locate(reference.model, "model")
-    if folder is not None:
-        _check_folder(folder)
-    config = read_config(reference)
+    model_folder(reference, "weights")  # a download shows its bar; what follows is quiet
+    config, difference = read_config(reference), None
     with quiet(), translate_errors(f"model {reference.model}"):
         _check_memory(config, reference, dtype, hardware)
         tokenizer = load_tokenizer(reference)
         model = _load_weights(reference, config, dtype, hardware)
         if reference.adapter is not None:
-            model = attach_adapter(model, reference.adapter)
+            model = attach_adapter(model, reference)
+            rows = model.get_input_embeddings().weight.shape[0]
+            difference = describe_tokenizer(reference, tokenizer, rows)
+    if difference:
+        log(difference)
     model.eval().requires_grad_(False)
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     limit = positions or DEFAULT_LENGTH
@@ -114,7 +115,7 @@ def _load_weights(
         # Most 4-bit checkpoints ask for bfloat16, which a V100 does not have.
         stored["bnb_4bit_compute_dtype"] = dtype
     model, report = AutoModelForCausalLM.from_pretrained(
-        **source_options(reference),
+        **source_options(reference, "weights"),
         **options,
         config=config,
         dtype=getattr(torch, dtype),
@@ -139,20 +140,6 @@ def _bitsandbytes(quantization: str, dtype: str) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, dtype),
     )
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: not a model folder (no config.json).")
-    if any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
-    if pickles:
-        raise UserError(
-            f"{pickles[0]}: pickle weights are not loaded, they can run code. Save the model "
-            "again with save_pretrained(), which writes model.safetensors."
-        )
-    raise UserError(f"{folder}: no weights (*.safetensors). Copy or download them again.")
 
 
 def _check_memory(

@@ -14,6 +14,11 @@ from pydantic import Field
 from solution.core import Config, LocalPath, UserError, resolve_path, sha256_file
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+GGUF = (
+    "a GGUF file; safetensors are expected. Convert it once: AutoModelForCausalLM."
+    'from_pretrained(FOLDER, gguf_file="FILE.gguf").save_pretrained(NEW), and the tokenizer '
+    "likewise. The weights stay those that the file was quantised to."
+)
 HUB_TIMEOUT = 5  # seconds
 HASHED = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja", "*.py")
 
@@ -41,6 +46,8 @@ def locate(name: str, kind: str) -> Path | None:
     path = resolve_path(name)
     if path.is_dir():
         return path
+    if path.suffix == ".gguf":
+        raise UserError(f"{kind} {name}: {GGUF}")
     if path.exists():
         raise UserError(f"{kind} {name}: a file, where a folder or a hub id is expected.")
     if name.startswith((".", "/", "~", "data/", "runs/")) or not HUB_ID.fullmatch(name):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from solution.core import Progress, log
+from solution.core import Progress, UserError, log
 from solution.exam import Prompt, Question
 from solution.scoring.encode import Encoded
 from solution.scoring.position_bias import Debias, plan_orders
@@ -53,6 +53,7 @@ def evaluate(
     plan = plan_orders(questions, permutations, debias)
     encoded = plan.encode(prompt, loaded.chat, loaded.max_length)
     flat = [one for orders in encoded for one in orders]
+    _check_ids(loaded, flat)
     if on_batch is None and on_scores is None:
         unit = "questions" if len(flat) == len(questions) else "orders"
         on_batch = Progress(label, len(flat), unit).advance
@@ -87,6 +88,19 @@ def evaluate(
     if debias == "pride":
         metrics["position_prior"] = plan.position_priors(by_question)
     return combined, metrics
+
+
+def _check_ids(loaded: LoadedModel, encoded: Sequence[Encoded]) -> None:
+    """Refuse tokens that were added to a tokenizer, but not to the model."""
+    rows = loaded.model.get_input_embeddings().weight.shape[0]
+    for one in encoded:
+        if (highest := max(one.prompt_ids, default=0)) >= rows:
+            token = loaded.tokenizer.convert_ids_to_tokens(highest)
+            raise UserError(
+                f"question {one.id}: the tokenizer writes {token}, for which "
+                f"{loaded.reference.adapter or loaded.reference.model} has no embedding. Use "
+                "the tokenizer of the model, or an adapter saved with its embeddings."
+            )
 
 
 def _label_mass(scores: Sequence[ChoiceScores], model: str) -> dict[str, float]:

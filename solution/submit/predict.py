@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from solution.core import UserError, atomic_directory, read_yaml, resolve_path, sha256_file
-from solution.exam import load_prompt, read_exam
+from solution.core import (
+    UserError,
+    apply_override,
+    atomic_directory,
+    log,
+    read_yaml,
+    resolve_path,
+    sha256_file,
+    validate_config,
+)
+from solution.exam import Prompt, load_prompt, read_exam
 from solution.kowiki import RetrievalConfig, retrieval_inputs, retrieve_passages
-from solution.models import ModelReference, load, weights_fingerprint
+from solution.models import (
+    ModelReference,
+    adapter_base,
+    load,
+    run_settings,
+    weights_fingerprint,
+)
 from solution.scoring import (
     Debias,
     evaluate,
@@ -32,12 +49,13 @@ CACHE = ".scores.sqlite"
 
 
 def predict(
-    model: str,
+    model: str | None,
     exam: Path,
     out: Path,
     *,
     adapter: Path | None = None,
-    prompt: str = "contest",
+    prompt: str | None = None,
+    changes: Sequence[str] = (),
     batch_tokens: int = 16384,
     permutations: int = 1,
     debias: Debias = "none",
@@ -46,19 +64,21 @@ def predict(
     """Answer every question of `exam`; write predictions.parquet and the submission to `out`.
 
     `model` is a hub id or a folder, `adapter` the folder of a PEFT adapter, `prompt` a short
-    name or a YAML file. `permutations` orders of the choices are averaged; `retrieve` adds a
-    wiki's passages to questions with a short paragraph. Scores are cached in .scores.sqlite
-    beside `out`. Raises UserError for an invalid exam, prompt, model, option or folder.
+    name or a YAML file. What is None is taken from the run that holds the adapter, and so is
+    how the model is loaded; `changes` (`key=value` of a model) replace that. `permutations`
+    orders of the choices are averaged; `retrieve` adds a wiki's passages to questions with a
+    short paragraph. Scores are cached in .scores.sqlite beside `out`. Raises UserError for an
+    invalid exam, prompt, model, option or folder.
     """
     if fault := orders_fault(permutations, debias):
         raise UserError(f"{fault}.")
-    questions, template = read_exam(exam), load_prompt(prompt)
+    reference, template = _as_tuned(model, adapter, prompt, changes)
+    questions = read_exam(exam)
     check_folder(out)
     asked, passages = questions.questions, {}
     if retrieve:
         asked = retrieve_passages(asked, retrieve, template, label=exam.name).questions
         passages = {**retrieve.model_dump(), "sha256": retrieval_inputs(retrieve)}
-    reference = ModelReference(model=model, adapter=str(adapter) if adapter else None)
     loaded, weights = load(reference), weights_fingerprint(reference)
     scored, metrics = evaluate(
         loaded,
@@ -87,6 +107,35 @@ def predict(
     path = out / PREDICTIONS
     record_submission(out, {path: sha256_file(path)}, {})
     return describe(out, questions, {row.id: row.answer for row in scored})
+
+
+def _as_tuned(
+    model: str | None, adapter: Path | None, prompt: str | None, changes: Sequence[str]
+) -> tuple[ModelReference, Prompt]:
+    """Return the model and the prompt: those of the adapter's run but for what is given."""
+    run = run_settings(adapter) if adapter else {}
+    settings: dict[str, Any] = dict(run["recipe"]["model"]) if run else {}
+    if model and model != settings.get("model"):
+        settings |= {"model": model, "revision": None}
+    if adapter:
+        settings |= {"adapter": str(adapter)}
+        settings.setdefault("model", adapter_base(adapter))
+    for change in changes:
+        apply_override(settings, change)
+    if not settings.get("model"):
+        raise UserError("--model: missing. Give a hub id or a folder.")
+    reference = validate_config(settings, ModelReference, "the model")
+    template = run.get("prompt") if prompt is None else None
+    if isinstance(template, dict):
+        found = validate_config(template, Prompt, f"{adapter}: the prompt of its run")
+    else:
+        found = load_prompt(prompt or run.get("recipe", {}).get("prompt", "contest"))
+    if run:
+        log(
+            f"{adapter}: as in its run, {reference.model} with quantization "
+            f"{reference.quantization}, dtype {reference.dtype}, prompt {found.name}"
+        )
+    return reference, found
 
 
 def submit_run(run: Path) -> str:

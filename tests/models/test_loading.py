@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny import CHANGES, save_tiny, tiny_model, tiny_tokenizer
@@ -267,3 +268,82 @@ def test_the_compute_identity_names_device_attention_and_versions(tiny):
     assert identity["dtype"] == "float32"
     assert identity["torch"].startswith(torch.__version__.partition("+")[0])
     assert {"transformers", "bitsandbytes"} < set(identity)
+
+
+def _gguf(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model.gguf")
+
+
+def _shards(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+
+
+def _lost_shard(folder: Path) -> None:
+    _shards(folder)
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "lost.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def _no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_gguf, r"model\.gguf: a GGUF file; safetensors are expected\. Convert"),
+        (_shards, r"one of several parts; copy model\.safetensors\.index\.json too"),
+        (_lost_shard, r"names 1 files that are not there \(lost\.safetensors"),
+        (_no_tokenizer, r"no tokenizer \(tokenizer\.json or tokenizer\.model\)\. Copy"),
+    ],
+)
+def test_an_incomplete_folder_is_named_by_what_it_lacks(copied, damage, message):
+    damage(copied)
+    with pytest.raises(UserError, match=message):
+        load(reference(copied))
+
+
+def test_a_gguf_file_is_named(copied):
+    _gguf(copied)
+    with pytest.raises(UserError, match="a GGUF file"):
+        load(reference(copied / "model.gguf"))
+
+
+@pytest.fixture
+def cached(tiny, tmp_path, monkeypatch):
+    """A model in the hub's cache, on a machine where every request would fail."""
+    from huggingface_hub import constants
+
+    from solution.models import files
+
+    commit = "0" * 40
+    root = tmp_path / "hub/models--org--tiny"
+    shutil.copytree(tiny, root / "snapshots" / commit)
+    (root / "refs").mkdir()
+    (root / "refs/main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(
+        "huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub")
+    )
+    asked = []
+    monkeypatch.setattr(files, "hub_reachable", lambda: asked.append(1))
+    return root, asked
+
+
+def test_a_model_in_the_cache_asks_nothing_of_the_hub(cached, capfd):
+    _, asked = cached
+    loaded = load(ModelReference(model="org/tiny"))
+    assert weights_fingerprint(loaded.reference) == {"model": "org/tiny@" + "0" * 40}
+    assert asked == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cache_without_branches_or_with_a_part_only_says_so(cached):
+    root, _ = cached
+    (root / "refs/main").unlink()
+    with pytest.raises(UserError, match=r"its cache has no main, but 0{40}\. Set revision"):
+        load(ModelReference(model="org/tiny"))
+    assert load(ModelReference(model="org/tiny", revision="0" * 40))
+    (root / "snapshots" / ("0" * 40) / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="in the cache is incomplete: no weights"):
+        load(ModelReference(model="org/tiny", revision="0" * 40))
