@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from solution.kowiki import RetrievalConfig
 
 HERE = Path(__file__).parent
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 RESUME = "Interrupted. Run the same command again to resume."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 HEADER = "Choose, fine-tune and submit models for Korean exam questions.\n\n"
@@ -43,6 +47,18 @@ def _names(folder: str) -> str:
 Out = Annotated[Path | None, Option(help="folder of the run")]
 Set = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="override a key")]
 Prompt = Annotated[str, Option(help=f"{_names('prompts')} or FILE.yaml")]
+RunPrompt = Annotated[
+    str | None,
+    Option(help=f"{_names('prompts')} or FILE.yaml (default: the run's, else contest)"),
+]
+Model = Annotated[str | None, Option(help="hub id or folder (default: that of the adapter)")]
+Quantization = Annotated[
+    Literal["none", "4bit", "8bit"] | None, Option(help="default: the run's, else none")
+]
+ModelSet = Annotated[
+    list[str] | None,
+    Option("--set", metavar="KEY=VALUE", help="a model's key: dtype, chat_template.X, …"),
+]
 Permutations = Annotated[int | None, Option(help="average over this many orders of choices")]
 Debias = Annotated[
     Literal["none", "pride"] | None, Option(help="pride: correct for position bias")
@@ -65,7 +81,7 @@ app.add_typer(submit_app, name="submit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 for a user error, 130 on Ctrl-C, else 1."""
+    """Run one command; return 0 when done, 2 for a user error, 128 + the signal, else 1."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -91,19 +107,37 @@ def help_text() -> str:
 
 def _run(argv: list[str]) -> int:
     try:
-        command = typer.main.get_command(app)
-        return int(command.main(argv, prog_name="./run.sh", standalone_mode=False) or 0)
+        with _sigterm_as_exit():
+            command = typer.main.get_command(app)
+            code = int(command.main(argv, prog_name="./run.sh", standalone_mode=False) or 0)
     except TyperException as error:
         print(f"error: {error.format_message()} See --help of the command.", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        print(f"\n{RESUME}\n  ./run.sh {shlex.join(argv)}", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else 1
     except BrokenPipeError:  # `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _report_error(error)
+    if code in (INTERRUPTED, TERMINATED):
+        print(f"\n{RESUME}\n  ./run.sh {shlex.join(argv)}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Unwind on SIGTERM as on Ctrl-C, so that every command says how to resume."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _report_error(error: Exception) -> int:
@@ -196,26 +230,11 @@ def plan(
 def predict(
     exam: Annotated[Path, Option(help="exam file")],
     out: Annotated[Path, Option(help="folder to write")],
-    model: Annotated[
-        str | None, Option(help="hub id or folder (default: that of the adapter)")
-    ] = None,
+    model: Model = None,
     adapter: Adapter = None,
-    prompt: Annotated[
-        str | None,
-        Option(
-            help=f"{_names('prompts')} or FILE.yaml (default: of the adapter's run, contest)"
-        ),
-    ] = None,
-    quantization: Annotated[
-        Literal["none", "4bit", "8bit"] | None,
-        Option(help="default: of the adapter's run, none"),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        Option(
-            "--set", metavar="KEY=VALUE", help="a key of the model: dtype, chat_template.X, …"
-        ),
-    ] = None,
+    prompt: RunPrompt = None,
+    quantization: Quantization = None,
+    overrides: ModelSet = None,
     batch_tokens: Annotated[int, Option(help="tokens per batch")] = 16384,
     permutations: Permutations = None,
     debias: Debias = None,
@@ -225,7 +244,6 @@ def predict(
     """Answer one exam with one model and write a submission."""
     from solution.submit import predict as run
 
-    changes = [*(overrides or []), *([f"quantization={quantization}"] if quantization else [])]
     print(
         run(
             model,
@@ -233,13 +251,32 @@ def predict(
             out,
             adapter=adapter,
             prompt=prompt,
-            changes=changes,
+            changes=_changes(overrides, quantization),
             batch_tokens=batch_tokens,
             permutations=1 if permutations is None else permutations,
             debias=debias or "none",
             retrieve=_retrieval(passages, top_k),
         )
     )
+
+
+@app.command(
+    name="prompt", epilog="Example: ./run.sh prompt --model MODEL --exam data/test.csv --row ID"
+)
+def show_prompt(
+    exam: Annotated[Path, Option(help="exam file")],
+    model: Model = None,
+    row: Annotated[str | None, Option(help="id of a question (default: the first)")] = None,
+    adapter: Adapter = None,
+    prompt: RunPrompt = None,
+    quantization: Quantization = None,
+    overrides: ModelSet = None,
+) -> None:
+    """Show the exact text and tokens of one question, and where the answer is read."""
+    from solution.submit import show_prompt as show
+
+    changes = _changes(overrides, quantization)
+    print(show(model, exam, row, adapter=adapter, prompt=prompt, changes=changes))
 
 
 @app.command(epilog="Example: ./run.sh ask --model data/embedded/models/tiny-l")
@@ -259,6 +296,10 @@ def ask(
 
     models = model or ["data/embedded/models/tiny-m", "data/embedded/models/tiny-l"]
     serve(models, adapter, exam, prompt, port, retrieve=_retrieval(passages, top_k))
+
+
+def _changes(overrides: list[str] | None, quantization: str | None) -> list[str]:
+    return [*(overrides or []), *([f"quantization={quantization}"] if quantization else [])]
 
 
 def _retrieval(passages: Path | None, top_k: int) -> RetrievalConfig | None:

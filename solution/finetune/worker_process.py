@@ -12,7 +12,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from solution.core import UserError
+from solution.core import UserError, log
 
 T = TypeVar("T")
 
@@ -20,7 +20,8 @@ T = TypeVar("T")
 def run_in_process(function: Callable[..., T], *args: Any, killed: str) -> T:
     """Call `function(*args)` in a spawned process and return its result once it has exited.
 
-    SIGTERM is forwarded to the process. An exception of the function is raised here.
+    SIGTERM is forwarded to the process, and Ctrl-C as SIGTERM: training saves a checkpoint.
+    An exception of the function is raised here.
 
     Raises UserError: with the message `killed`, where the process was killed by a signal.
     """
@@ -34,16 +35,25 @@ def run_in_process(function: Callable[..., T], *args: Any, killed: str) -> T:
             error, result = receiver.recv()
         except EOFError:
             error, result = UserError(killed), None
-        except BaseException:  # such as KeyboardInterrupt
-            process.kill()
+        except BaseException:  # Ctrl-C
+            log("Stopping after the step; Ctrl-C again stops at once.")
+            process.terminate()
             raise
         finally:
-            process.join()
+            _join(process)
     if process.exitcode == -signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]
+
+
+def _join(process: Any) -> None:
+    try:
+        process.join()
+    except BaseException:
+        process.kill()
+        raise
 
 
 @contextmanager
@@ -74,7 +84,7 @@ def _forward_sigterm(process: Any) -> Iterator[None]:
 
 
 def _call(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent reports Ctrl-C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes Ctrl-C on as SIGTERM
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         message: tuple[BaseException | None, Any] = (None, function(*args))

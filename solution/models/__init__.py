@@ -8,6 +8,7 @@ from solution.models.loading import (
     LoadedModel,
     chat_template,
     compute_identity,
+    context_length,
     disable_avx512_repacking,
     load,
 )

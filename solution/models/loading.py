@@ -71,10 +71,19 @@ def load(reference: ModelReference) -> LoadedModel:
     if difference:
         log(difference)
     model.eval().requires_grad_(False)
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-    limit = positions or DEFAULT_LENGTH
-    length = min(reference.max_length or limit, limit)
+    length = _context_length(config, reference)
     return LoadedModel(model, tokenizer, reference, hardware.device, dtype, length)
+
+
+def context_length(reference: ModelReference) -> int:
+    """Return the longest row in tokens, the answer included, without loading weights."""
+    return _context_length(read_config(reference), reference)
+
+
+def _context_length(config: Any, reference: ModelReference) -> int:
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    limit = int(positions or DEFAULT_LENGTH)
+    return min(reference.max_length or limit, limit)
 
 
 def compute_identity(loaded: LoadedModel) -> dict[str, str | None]:

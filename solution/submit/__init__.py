@@ -6,6 +6,7 @@ from solution.submit.files import write_submission
 from solution.submit.log import history, record_submission
 from solution.submit.predict import predict, submit_run
 from solution.submit.score import correct_count, score, shakeup
+from solution.submit.show_prompt import show_prompt
 
 __all__ = [
     "EnsembleOptions",
@@ -16,6 +17,7 @@ __all__ = [
     "record_submission",
     "score",
     "shakeup",
+    "show_prompt",
     "submit_run",
     "validate",
     "write_submission",

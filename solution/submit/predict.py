@@ -72,7 +72,7 @@ def predict(
     """
     if fault := orders_fault(permutations, debias):
         raise UserError(f"{fault}.")
-    reference, template = _as_tuned(model, adapter, prompt, changes)
+    reference, template = model_and_prompt(model, adapter, prompt, changes)
     questions = read_exam(exam)
     check_folder(out)
     asked, passages = questions.questions, {}
@@ -109,7 +109,7 @@ def predict(
     return describe(out, questions, {row.id: row.answer for row in scored})
 
 
-def _as_tuned(
+def model_and_prompt(
     model: str | None, adapter: Path | None, prompt: str | None, changes: Sequence[str]
 ) -> tuple[ModelReference, Prompt]:
     """Return the model and the prompt: those of the adapter's run but for what is given."""

@@ -143,7 +143,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_nobody_had_killed_it(
 ):
     world = tiny_world.copy(tmp_path / "world")
     process = world.start()
-    assert process.stderr.readline().startswith("Before tuning")
+    while not process.stderr.readline().startswith("Before tuning"):
+        assert process.poll() is None
     process.kill()
     process.communicate(timeout=60)  # its scoring process ends too, or the pipes stayed open
     process = world.start()
@@ -168,14 +169,19 @@ def test_a_killed_run_goes_on_and_ends_as_if_nobody_had_killed_it(
     ).read_bytes()
 
 
-def test_sigterm_leaves_a_checkpoint_and_the_command_to_go_on(finished, tiny_world, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["sigterm", "ctrl-c"]
+)
+def test_a_stop_leaves_a_checkpoint_and_the_command_to_go_on(
+    number, status, finished, tiny_world, tmp_path
+):
     world = tiny_world.copy(tmp_path / "world")
     process = world.start()
     while len(world.checkpoints) == 0 and process.poll() is None:
         time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _out, err = process.communicate()
-    assert process.returncode == 0, err
+    assert process.returncode == status, err
     assert "Resume with: ./run.sh finetune --recipe recipe.yaml" in err
     assert not world.run.exists() and world.checkpoints
     process = world.start()

@@ -130,8 +130,9 @@ def wide():
 @pytest.mark.parametrize(
     ("answer", "most"),
     [
-        ("$label", VOCABULARY),  # not even one position's vocabulary
-        ("($label)", 12 * 6 * VOCAB_CHUNK),  # pieces of it, at the positions read alone
+        # A piece of it, at each question's place: the label mass needs its normaliser.
+        ("$label", 16 * VOCAB_CHUNK),
+        ("($label)", 12 * 7 * VOCAB_CHUNK),  # and at the positions of the labels' tokens
     ],
 )
 def test_logits_never_fill_vocabulary_times_positions(wide, answer, most):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from solution.core import UserError
-from solution.submit.predict import _as_tuned
+from solution.submit.predict import model_and_prompt
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def write_run(adapter, **model):
 
 def test_the_run_of_an_adapter_says_how_it_is_loaded_and_asked(adapter, capfd):
     write_run(adapter, quantization="4bit", dtype="float16", chat_template={"think": False})
-    reference, prompt = _as_tuned(None, adapter, None, [])
+    reference, prompt = model_and_prompt(None, adapter, None, [])
     assert reference.model == "org/base"
     assert reference.adapter == str(adapter)
     assert (reference.quantization, reference.dtype) == ("4bit", "float16")
@@ -39,7 +39,7 @@ def test_the_run_of_an_adapter_says_how_it_is_loaded_and_asked(adapter, capfd):
 
 def test_what_is_given_replaces_what_the_run_says(adapter):
     write_run(adapter, quantization="4bit", revision="abc")
-    reference, prompt = _as_tuned(
+    reference, prompt = model_and_prompt(
         "org/other", adapter, "contest", ["quantization=none", "chat_template.think=true"]
     )
     assert (reference.model, reference.revision) == ("org/other", None)
@@ -49,12 +49,10 @@ def test_what_is_given_replaces_what_the_run_says(adapter):
 
 
 def test_without_a_run_the_adapter_names_its_base(adapter, capfd):
-    reference, prompt = _as_tuned(None, adapter, None, [])
+    reference, prompt = model_and_prompt(None, adapter, None, [])
     assert (reference.model, prompt.name) == ("org/base-bnb-4bit", "contest")
     assert capfd.readouterr().err == ""
     with pytest.raises(UserError, match="--model: missing"):
-        _as_tuned(None, None, None, [])
-    with pytest.raises(
-        UserError, match="quantisation: unknown key; did you mean"
-    ):
-        _as_tuned("m", None, None, ["quantisation=4bit"])
+        model_and_prompt(None, None, None, [])
+    with pytest.raises(UserError, match="quantisation: unknown key; did you mean"):
+        model_and_prompt("m", None, None, ["quantisation=4bit"])
