@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -20,12 +20,27 @@ from typer.exceptions import TyperException
 from solution import __version__
 from solution.cli_export import app as export_app
 from solution.cli_kowiki import app as kowiki_app
+from solution.cli_options import (
+    Adapter,
+    Debias,
+    Exam,
+    Model,
+    ModelSet,
+    Out,
+    Passages,
+    Permutations,
+    Prompt,
+    Quantization,
+    RunPrompt,
+    Set,
+    TopK,
+    names,
+)
 from solution.cli_submit import app as submit_app
 
 if TYPE_CHECKING:
     from solution.kowiki import RetrievalConfig
 
-HERE = Path(__file__).parent
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 RESUME = "Interrupted. Run the same command again to resume."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -39,34 +54,6 @@ environment (.venv) with pinned packages and prints its size; later ones start a
   EXAMQA_VENV=DIR             its folder (default: .venv beside run.sh)
 """
 
-
-def _names(folder: str) -> str:
-    return ", ".join(sorted(path.stem for path in (HERE / folder).glob("*.yaml")))
-
-
-Out = Annotated[Path | None, Option(help="folder of the run")]
-Set = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="override a key")]
-Prompt = Annotated[str, Option(help=f"{_names('prompts')} or FILE.yaml")]
-RunPrompt = Annotated[
-    str | None,
-    Option(help=f"{_names('prompts')} or FILE.yaml (default: the run's, else contest)"),
-]
-Model = Annotated[str | None, Option(help="hub id or folder (default: that of the adapter)")]
-Quantization = Annotated[
-    Literal["none", "4bit", "8bit"] | None, Option(help="default: the run's, else none")
-]
-ModelSet = Annotated[
-    list[str] | None,
-    Option("--set", metavar="KEY=VALUE", help="a model's key: dtype, chat_template.X, …"),
-]
-Permutations = Annotated[int | None, Option(help="average over this many orders of choices")]
-Debias = Annotated[
-    Literal["none", "pride"] | None, Option(help="pride: correct for position bias")
-]
-Passages = Annotated[Path | None, Option(help="show passages of a `kowiki build`")]
-TopK = Annotated[int, Option("--top-k", min=1, max=3, help="passages per question")]
-Adapter = Annotated[Path | None, Option(help="folder of a PEFT adapter")]
-Exam = Annotated[Path | None, Option(help="score this exam file instead of the suite's")]
 
 app = typer.Typer(
     help=HEADER.strip(),
@@ -170,7 +157,7 @@ def doctor() -> None:
 
 @app.command(epilog="Example: ./run.sh explore --suite embedded --exam mine.csv")
 def explore(
-    suite: Annotated[str, Option(help=f"{_names('suites')} or FILE.yaml")] = "embedded",
+    suite: Annotated[str, Option(help=f"{names('suites')} or FILE.yaml")] = "embedded",
     exam: Exam = None,
     solution: Annotated[Path | None, Option(help="its answer key, if separate")] = None,
     permutations: Permutations = None,
@@ -193,7 +180,7 @@ def explore(
 
 @app.command(epilog="Example: ./run.sh finetune --recipe embedded-kowiki")
 def finetune(
-    recipe: Annotated[str, Option(help=f"{_names('recipes')} or FILE.yaml")] = "embedded",
+    recipe: Annotated[str, Option(help=f"{names('recipes')} or FILE.yaml")] = "embedded",
     train: Annotated[Path | None, Option(help="train on this exam file instead")] = None,
     test: Annotated[Path | None, Option(help="answer this exam file instead")] = None,
     folds: Annotated[
@@ -214,7 +201,7 @@ def finetune(
 
 @app.command(epilog="Example: ./run.sh plan --recipe qwen2.5-32b-v100 --card v100")
 def plan(
-    recipe: Annotated[str | None, Option(help=f"{_names('recipes')} or FILE.yaml")] = None,
+    recipe: Annotated[str | None, Option(help=f"{names('recipes')} or FILE.yaml")] = None,
     model: Annotated[str | None, Option(help="folder, config.json or hub id")] = None,
     card: Annotated[str | None, Option(help="v100, a100-80, …, or GiB (default: here)")] = None,
     length: Annotated[int | None, Option(help="tokens per row")] = None,
