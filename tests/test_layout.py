@@ -20,9 +20,6 @@ ROOMS = [
     "submit",
     "report",
     "ask",
-    "cli_export",
-    "cli_submit",
-    "cli_kowiki",
     "cli",
 ]
 # explore and finetune stand side by side: neither imports the other.
@@ -123,6 +120,7 @@ HELP = [
     ["finetune"],
     ["plan"],
     ["predict"],
+    ["prompt"],
     ["kowiki"],
     ["kowiki", "build"],
     ["kowiki", "search"],
@@ -180,7 +178,7 @@ def test_every_command_of_the_command_line_is_among_those_checked():
     [
         (["explor"], "Did you mean 'explore'"),
         (["explore", "--suit", "x"], "--suite"),
-        (["predict"], "Missing option '--model'"),
+        (["predict"], "Missing option '--exam'"),
         (
             ["submit", "ensemble", "a", "--exam", "b", "--combine", "x"],
             "'probabilities', 'votes'",

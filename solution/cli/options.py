@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-HERE = Path(__file__).parent
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def names(folder: str) -> str:
-    return ", ".join(sorted(path.stem for path in (HERE / folder).glob("*.yaml")))
+    """Return the short names of configurations, such as the shipped recipes."""
+    return ", ".join(sorted(path.stem for path in (PACKAGE / folder).glob("*.yaml")))
 
 
 Out = Annotated[Path | None, Option(help="folder of the run")]

@@ -1,26 +1,16 @@
-"""The command line: one small function per command; heavy imports only inside them."""
+"""The commands: one small function each, with heavy imports only inside."""
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import sys
-import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
-from typer.exceptions import TyperException
 
-from solution import __version__
-from solution.cli_export import app as export_app
-from solution.cli_kowiki import app as kowiki_app
-from solution.cli_options import (
+from solution.cli.export import app as export_app
+from solution.cli.kowiki import app as kowiki_app
+from solution.cli.options import (
     Adapter,
     Debias,
     Exam,
@@ -36,27 +26,15 @@ from solution.cli_options import (
     TopK,
     names,
 )
-from solution.cli_submit import app as submit_app
+from solution.cli.submit import app as submit_app
 
 if TYPE_CHECKING:
     from solution.kowiki import RetrievalConfig
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-RESUME = "Interrupted. Run the same command again to resume."
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-HEADER = "Choose, fine-tune and submit models for Korean exam questions.\n\n"
-FOOTER = """
-`./run.sh COMMAND --help` lists a command's options and an example. The first command makes an
-environment (.venv) with pinned packages and prints its size; later ones start at once.
-
-  EXAMQA_STACK=cpu|v100|gpu   packages to install (default: detected with nvidia-smi)
-  EXAMQA_PYTHON=PATH          Python that makes the environment
-  EXAMQA_VENV=DIR             its folder (default: .venv beside run.sh)
-"""
-
 
 app = typer.Typer(
-    help=HEADER.strip(),
+    help="Choose, fine-tune and submit models for Korean exam questions.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -65,86 +43,6 @@ app = typer.Typer(
 app.add_typer(kowiki_app, name="kowiki")
 app.add_typer(export_app, name="export")
 app.add_typer(submit_app, name="submit")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 2 for a user error, 128 + the signal, else 1."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
-    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if argv in ([], ["help"], ["-h"], ["--help"]):
-        print(help_text(), end="")
-        return 0
-    if argv == ["--version"]:
-        print(f"exam-qa {__version__}")
-        return 0
-    return _run(_with_ray_address(argv))
-
-
-def help_text() -> str:
-    """Return the list of commands; run.sh prints a copy of it from help.txt."""
-    group = typer.main.get_command(app)
-    found = {name: command.help or "" for name, command in vars(group)["commands"].items()}
-    found["test"] = "Run the project's checks, or pytest alone with the arguments given."
-    lines = [
-        f"  {name:<10}{doc.strip().splitlines()[0]}" for name, doc in sorted(found.items())
-    ]
-    return f"{HEADER}usage: ./run.sh COMMAND [OPTIONS]\n\n" + "\n".join(lines) + f"\n{FOOTER}"
-
-
-def _run(argv: list[str]) -> int:
-    try:
-        with _sigterm_as_exit():
-            command = typer.main.get_command(app)
-            code = int(command.main(argv, prog_name="./run.sh", standalone_mode=False) or 0)
-    except TyperException as error:
-        print(f"error: {error.format_message()} See --help of the command.", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except SystemExit as stopped:
-        code = stopped.code if isinstance(stopped.code, int) else 1
-    except BrokenPipeError:  # `… | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        return _report_error(error)
-    if code in (INTERRUPTED, TERMINATED):
-        print(f"\n{RESUME}\n  ./run.sh {shlex.join(argv)}", file=sys.stderr)
-    return code
-
-
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Unwind on SIGTERM as on Ctrl-C, so that every command says how to resume."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _report_error(error: Exception) -> int:
-    from solution.core import UserError  # not sooner: --help answers without pydantic
-
-    if isinstance(error, UserError):
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    log = Path("runs") / "error.txt"
-    log.parent.mkdir(exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    print(f"error: internal error; traceback written to {log}", file=sys.stderr)
-    return 1
-
-
-def _with_ray_address(argv: list[str]) -> list[str]:
-    """Give a bare --ray its address."""
-    following = [*argv[1:], "-"]
-    pairs = zip(argv, following, strict=True)
-    return ["--ray=local" if w == "--ray" and n.startswith("-") else w for w, n in pairs]
 
 
 @app.command()
