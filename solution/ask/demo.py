@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from solution.core import UserError, log, resolve_path
-from solution.exam import Exam, Prompt, Question, load_prompt, read_exam
+from solution.exam import MAX_CHOICES, Exam, Prompt, Question, load_prompt, read_exam
 from solution.kowiki import RetrievalConfig, open_index, retrieve_passages
 from solution.models import LoadedModel, ModelReference, load
 from solution.scoring import evaluate
@@ -20,7 +20,6 @@ FIELDS = ("Passage · 지문", "Question · 질문", "More · 보기", "Choices,
 COLUMNS = ["choice · 선택지", "as asked · 그대로", "mean · 평균", "rotated · 순서 바꿈"]
 WITH_PASSAGES = "with passages · 위키와 함께"
 WIKI_COLUMNS = ["title · 제목", "section · 절", "overlap · 겹침", "text · 글"]
-MAX_CHOICES = 10
 
 
 def ask(

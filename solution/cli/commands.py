@@ -22,6 +22,7 @@ from solution.cli.options import (
     Prompt,
     Quantization,
     RunPrompt,
+    Sample,
     Set,
     TopK,
     names,
@@ -84,6 +85,7 @@ def finetune(
     folds: Annotated[
         int | None, Option(help="tune this many adapters, each on the rest")
     ] = None,
+    sample: Sample = None,
     out: Out = None,
     overrides: Set = None,
 ) -> None:
@@ -94,7 +96,7 @@ def finetune(
 
     place = run(recipe, train, test, out, overrides or [], folds=folds)
     if is_main_process():
-        print(before_after_table(place), submit_run(place), sep="\n\n")
+        print(before_after_table(place), submit_run(place, sample), sep="\n\n")
 
 
 @app.command(epilog="Example: ./run.sh plan --recipe qwen2.5-32b-v100 --card v100")
@@ -115,6 +117,7 @@ def plan(
 def predict(
     exam: Annotated[Path, Option(help="exam file")],
     out: Annotated[Path, Option(help="folder to write")],
+    sample: Sample = None,
     model: Model = None,
     adapter: Adapter = None,
     prompt: RunPrompt = None,
@@ -141,6 +144,7 @@ def predict(
             permutations=1 if permutations is None else permutations,
             debias=debias or "none",
             retrieve=_retrieval(passages, top_k),
+            sample=sample,
         )
     )
 

@@ -38,3 +38,4 @@ Passages = Annotated[Path | None, Option(help="show passages of a `kowiki build`
 TopK = Annotated[int, Option("--top-k", min=1, max=3, help="passages per question")]
 Adapter = Annotated[Path | None, Option(help="folder of a PEFT adapter")]
 Exam = Annotated[Path | None, Option(help="score this exam file instead of the suite's")]
+Sample = Annotated[Path | None, Option(help="sample submission: its columns, order and labels")]

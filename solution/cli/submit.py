@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import typer
 from typer import Argument, Option
 
+from solution.cli.options import Sample
+
 app = typer.Typer(help="Check, score, combine and log submissions.", rich_markup_mode=None)
 File = Annotated[Path, Argument(help="submission CSV")]
 Rows = Annotated[int, Option(help="questions of the public part")]
@@ -20,11 +22,12 @@ def validate(
     file: File,
     exam: Annotated[Path, Option(help="the test file that it answers")],
     run: Annotated[Path | None, Option(help="its run: also check its training data")] = None,
+    sample: Sample = None,
 ) -> None:
     """Check a submission CSV against its test file and the contest's rules."""
     from solution.submit import validate as check
 
-    print(check(file, exam, run))
+    print(check(file, exam, run, sample))
 
 
 @app.command(epilog="Example: ./run.sh submit score submission.csv --solution solution.csv")
@@ -50,6 +53,7 @@ def ensemble(
     oof: Annotated[list[Path] | None, Option(help="out-of-fold predictions, repeated")] = None,
     fallback: Annotated[Path | None, Option(help="run for rows of small margin")] = None,
     fallback_margin: Annotated[float, Option(help="margin below which it answers")] = 0.1,
+    sample: Sample = None,
     solution: Annotated[Path | None, Option(help="answer key, if known")] = None,
     note: Note = "",
 ) -> None:
@@ -65,7 +69,7 @@ def ensemble(
         fallback=fallback,
         fallback_margin=fallback_margin,
     )
-    print(run(sources, exam, out, options, solution=solution, note=note))
+    print(run(sources, exam, out, options, sample=sample, solution=solution, note=note))
 
 
 @app.command(epilog="Example: ./run.sh submit shakeup 0.7396")

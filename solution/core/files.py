@@ -124,13 +124,17 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def append_jsonl(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one line; a line that a kill truncated is terminated first."""
+    """Append one line under a lock and flush it to disk; end a truncated line first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
-        if stream.tell():
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if stream.seek(0, os.SEEK_END):
             stream.seek(-1, os.SEEK_END)
             if stream.read(1) != b"\n":
                 stream.write(b"\n")
         stream.write(json_line(row).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from solution.exam.answer_key import (
 )
 from solution.exam.choice_orders import Order, choice_orders, permute_choices, shuffle_choices
 from solution.exam.csv_table import Row, Table, read_table
-from solution.exam.exam_csv import read_exam, write_exam
+from solution.exam.exam_csv import MAX_CHOICES, read_exam, write_exam
 from solution.exam.near_duplicates import (
     Overlap,
     content_hash,
@@ -17,5 +17,5 @@ from solution.exam.near_duplicates import (
     overlaps,
 )
 from solution.exam.prompt import Prompt, load_prompt
-from solution.exam.question import Exam, Question
+from solution.exam.question import Exam, Question, SubmissionFormat
 from solution.exam.splits import split_folds, split_validation

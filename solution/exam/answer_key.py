@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from solution.core import ErrorCollector, UserError, atomic_write
 from solution.exam.csv_table import Row, read_table, refuse_cp949
 from solution.exam.exam_csv import MAX_CHOICES
+from solution.exam.layouts import answer_number
 from solution.exam.question import Exam, Question
 
 PUBLIC, PRIVATE = "Public", "Private"
@@ -86,11 +86,12 @@ def _add_row(row: Row, key: AnswerKey) -> str:
         return "id: expected text, found nothing"
     if id in key.answers:
         return "duplicate id"
-    if not re.fullmatch(r"[0-9]{1,2}", answer) or not 1 <= int(answer) <= MAX_CHOICES:
-        return f"answer: expected 1 to {MAX_CHOICES}, found {answer!r}"
+    number = answer_number(answer, ())
+    if number is None or not 1 <= number <= MAX_CHOICES:
+        return f"answer: expected 1 to {MAX_CHOICES} or a letter, found {answer!r}"
     if usage not in (PUBLIC, PRIVATE):
         return f"Usage: expected {PUBLIC} or {PRIVATE}, found {usage!r}"
-    key.answers[id], key.usage[id] = int(answer), usage
+    key.answers[id], key.usage[id] = number, usage
     return ""
 
 

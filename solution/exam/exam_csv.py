@@ -18,7 +18,7 @@ from typing import Any
 from solution.core import ErrorCollector, UserError, atomic_write, log
 from solution.exam.csv_table import Row, read_table, refuse_cp949
 from solution.exam.layouts import answer_number, contest_row, is_missing, recognise
-from solution.exam.question import Exam, Question
+from solution.exam.question import Exam, Question, SubmissionFormat
 
 COLUMNS = ("id", "paragraph", "problems")
 OPTIONAL = ("question_plus", "subject", "source")
@@ -76,7 +76,8 @@ def read_exam(
     ]
     if notes:
         log(f"{path}: {', '.join(notes)}")
-    return Exam(path, tuple(questions), table.sha256, layout.letters)
+    form = SubmissionFormat(letters=layout.letters)
+    return Exam(path, tuple(questions), table.sha256, form)
 
 
 def write_exam(path: Path, questions: Sequence[Question]) -> None:

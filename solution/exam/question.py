@@ -21,14 +21,26 @@ class Question:
 
 
 @dataclass(frozen=True)
+class SubmissionFormat:
+    """How answers to an exam are written."""
+
+    columns: tuple[str, str] = ("id", "answer")
+    letters: bool = False
+    """A, B, C … instead of 1, 2, 3 …"""
+    ranks: int = 1
+    """Choices per answer, the most probable first, separated by blanks."""
+    sample: Path | None = None
+    """The sample submission that this was read from."""
+
+
+@dataclass(frozen=True)
 class Exam:
     """The questions of one file in its order, and the file's SHA-256."""
 
     path: Path
     questions: tuple[Question, ...]
     sha256: str
-    letters: bool = False
-    """Whether the file names its choices A, B, C …; so does its submission."""
+    submission: SubmissionFormat = SubmissionFormat()
 
     def __len__(self) -> int:
         return len(self.questions)

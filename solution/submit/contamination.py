@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from solution.core import ErrorCollector, UserError
-from solution.exam import Exam, Question, content_hash, public_private_split, read_exam
+from solution.exam import Exam, Question, content_hash, public_private_split
 from solution.scoring import TrainedQuestion, as_trained, read_predictions, read_produced_by
-from solution.submit.files import PREDICTIONS, read_submission
+from solution.submit.files import read_submission, read_target
+from solution.submit.write import PREDICTIONS
 
 # The college entrance exam, its mock exams and workbooks, and the benchmarks that the test
 # was drawn from.
@@ -23,21 +24,23 @@ CONTEST_ID = re.compile(r"generation-for-nlp-\d+")
 BOM = " The file starts with a byte order mark; pandas skips it, other readers may not."
 
 
-def validate(file: Path, exam: Path, run: Path | None = None) -> str:
+def validate(
+    file: Path, exam: Path, run: Path | None = None, sample: Path | None = None
+) -> str:
     """Check a submission and return one line that describes it.
 
     The training data is checked if the predictions are in `run` or beside the file; the line
     says if they are not. Raises UserError with every problem: columns, ids, order, answers,
     encoding, test questions or forbidden sources in the training data.
     """
-    questions = read_exam(exam)
+    questions = read_target(exam, sample)
     answers, bom = read_submission(file, questions)
     rules = _check_rules(file, answers, questions, run)
     half = Counter(public_private_split(list(answers)).values())
     counts = ", ".join(f"{a}: {n}" for a, n in sorted(Counter(answers.values()).items()))
     return (
-        f"{file}: valid format: {len(answers)} rows in the order of {exam}, every answer "
-        f"within its row's choices ({counts}); halves of "
+        f"{file}: valid format: {len(answers)} rows in the order of {sample or exam}, every "
+        f"answer within its row's choices ({counts}); halves of "
         f"{half['Public']} and {half['Private']}.{BOM if bom else ''} {rules}"
     )
 

@@ -1,38 +1,75 @@
-"""Submission files: read and check `id,answer`, write a submission folder."""
+"""Submission CSVs: the format a contest asks for, reading with all errors, writing."""
 
 from __future__ import annotations
 
 import csv
 import re
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from solution.core import ErrorCollector, UserError, atomic_directory
+from solution.core import ErrorCollector, UserError, log
 from solution.exam import (
     AnswerKey,
     Exam,
     Row,
+    SubmissionFormat,
     Table,
     public_private_split,
-    read_answer_key,
+    read_exam,
     read_table,
-    with_answers,
 )
 
 if TYPE_CHECKING:
     from solution.scoring import ChoiceScores
 
-SUBMISSIONS = Path("submissions")
 SUBMISSION, PUBLIC, PRIVATE = "submission.csv", "public.csv", "private.csv"
-PREDICTIONS, ENSEMBLE = "predictions.parquet", "ensemble.json"
-OWN_FILES = {SUBMISSION, PUBLIC, PRIVATE, PREDICTIONS, ENSEMBLE}
-COLUMNS = ("id", "answer")
+LABELS = {True: "a letter from A to J", False: "a whole number"}
 EXAMPLES = 3
 CP949 = "expected UTF-8, found CP949 (EUC-KR): save it as 'CSV UTF-8'"
-REMEDY = "Expected columns id,answer, one row per question in the exam's order, UTF-8."
+
+
+def read_target(exam: Path, sample: Path | None = None) -> Exam:
+    """Read the exam to submit to; a sample submission gives columns, order and labels.
+
+    Raises UserError if the sample has not one column of the exam's ids and one of answers.
+    """
+    questions = read_exam(exam)
+    if sample is None:
+        return questions
+    problems = ErrorCollector(str(sample))
+    table = read_table(sample, problems)
+    problems.raise_if_any("Give the contest's sample submission.")
+    by_id = {question.id: question for question in questions.questions}
+    ids = sorted(next(iter(row.fields.values())) for row in table.rows)
+    if len(table.columns) != 2 or ids != sorted(by_id):
+        differ = sorted(set(ids) ^ set(by_id))[:EXAMPLES]
+        raise UserError(
+            f"{sample}: expected two columns, the {len(by_id)} ids of {exam} and the answers; "
+            f"found {len(ids)} rows of {', '.join(table.columns)[:200]}; ids in only one of "
+            f"the files: {', '.join(differ) or 'none'}."
+        )
+    form = replace(format_of(table, questions.submission.letters), sample=sample)
+    zero = {row.fields[form.columns[1]] for row in table.rows} & {"0", "0.0"}
+    log(
+        f"{sample}: {','.join(form.columns)}, {form.ranks} × {LABELS[form.letters]} per row"
+        + "; its 0 is taken as a placeholder, answers are written from 1" * bool(zero)
+    )
+    ordered = tuple(by_id[row.fields[form.columns[0]]] for row in table.rows)
+    return replace(questions, questions=ordered, submission=form)
+
+
+def format_of(table: Table, letters: bool = False) -> SubmissionFormat:
+    """Return the format of a table of ids and answers; `letters` if its answers are blank."""
+    id, answer = table.columns
+    cells = [row.fields[answer].split() for row in table.rows]
+    labels = {label for cell in cells for label in cell}
+    if labels:
+        letters = all(re.fullmatch("[A-J]", label) for label in labels)
+    return SubmissionFormat((id, answer), letters, max(1, *map(len, cells)))
 
 
 def read_submission(file: Path, exam: Exam) -> tuple[dict[str, int], bool]:
@@ -44,108 +81,67 @@ def read_submission(file: Path, exam: Exam) -> tuple[dict[str, int], bool]:
     table = read_table(file, problems)
     if table.encoding == "cp949":
         problems.add(CP949)
-    answers = check_rows(table, {q.id: len(q.choices) for q in exam.questions}, problems)
-    problems.raise_if_any(REMEDY)
+    choices = {q.id: len(q.choices) for q in exam.questions}
+    answers = check_rows(table, choices, problems, exam.submission)
+    problems.raise_if_any(
+        f"Expected columns {','.join(exam.submission.columns)}, one row per question in the "
+        "exam's order (or that of --sample), UTF-8."
+    )
     return answers, table.encoding == "utf-8-sig"
 
 
 def check_rows(
-    table: Table, choices: Mapping[str, int], problems: ErrorCollector
+    table: Table,
+    choices: Mapping[str, int],
+    problems: ErrorCollector,
+    form: SubmissionFormat,
 ) -> dict[str, int]:
     """Return the answer of every id; add one line per kind of problem to `problems`.
 
     `choices` maps every expected id to its number of choices, in the expected order.
     """
-    if table.columns != COLUMNS:
-        found = ",".join(table.columns)[:100]
+    if table.columns != form.columns:
+        found, wanted = ",".join(table.columns)[:100], ",".join(form.columns)
         data = bool(table.columns) and table.columns[0] in choices
-        expected = "the header id,answer" if data else "the columns id,answer and no others"
+        expected = f"the header {wanted}" if data else f"the columns {wanted} and no others"
         problems.add(f"line 1: expected {expected}, found {'a data row: ' * data}{found}")
-        if not set(COLUMNS) <= set(table.columns):
+        if not set(form.columns) <= set(table.columns):
             return {}
-    _check_ids([row.fields["id"] for row in table.rows], list(choices), problems)
-    return _check_answers(table.rows, choices, problems)
+    _check_ids([row.fields[form.columns[0]] for row in table.rows], list(choices), problems)
+    return _check_answers(table.rows, choices, problems, form)
 
 
-def read_matching_key(path: Path | None, exam: Exam) -> AnswerKey | None:
-    """Read the answer key of `exam`, if there is one.
-
-    Raises UserError if an id is in only one of the two files.
-    """
-    if path is None:
-        return None
-    key = read_answer_key(path)
-    with_answers(exam, key)
-    return key
-
-
-def align(scored: Sequence[ChoiceScores], exam: Exam, label: Path) -> list[ChoiceScores]:
-    """Return predictions in the exam's order; `label` names their file in messages.
-
-    Raises UserError if ids or numbers of choices are not those of the exam.
-    """
-    by_id = {row.id: row for row in scored}
-    expected = {q.id: len(q.choices) for q in exam.questions}
-    problems = ErrorCollector(str(label))
-    if len(by_id) != len(scored):
-        problems.add(f"{len(scored) - len(by_id)} predictions with a duplicate id")
-    for id in [*expected, *(id for id in by_id if id not in expected)]:
-        if id not in by_id:
-            problems.add(f"{id}: no prediction")
-        elif id not in expected:
-            problems.add(f"{id}: predicted, but not in the exam")
-        elif len(by_id[id].probability) != expected[id]:
-            found = len(by_id[id].probability)
-            problems.add(f"{id}: {found} probabilities for {expected[id]} choices")
-    problems.raise_if_any(f"Predict {exam.path} again.")
-    return [by_id[id] for id in expected]
-
-
-def write_submission(
-    scored: Sequence[ChoiceScores],
-    exam: Exam,
-    folder: Path,
-    key: AnswerKey | None = None,
-    predictions: Path | None = None,
+def write_csvs(
+    folder: Path, scored: Sequence[ChoiceScores], exam: Exam, key: AnswerKey | None
 ) -> None:
-    """Write submission.csv, public.csv and private.csv into `folder`, all or nothing.
-
-    A copy of `predictions` goes beside them; it records the training data. Raises UserError if
-    the predictions do not match the exam, or `folder` holds files that are no submission's.
-    """
-    check_folder(folder)
-    with atomic_directory(folder) as work:
-        write_files(work, scored, exam, key)
-        if predictions:
-            shutil.copyfile(predictions, work / PREDICTIONS)
-
-
-def write_files(
-    work: Path, scored: Sequence[ChoiceScores], exam: Exam, key: AnswerKey | None = None
-) -> None:
-    """Write the three CSVs into the existing folder `work` and read the submission back.
+    """Write the three CSVs into an existing folder and read the submission back.
 
     The halves come from the key's Usage, else from `public_private_split` with seed 0.
     """
-    answers = {row.id: row.answer for row in align(scored, exam, exam.path)}
-    usage = key.usage if key else public_private_split(list(answers))
-    _write(work / SUBMISSION, answers.items())
-    for name, half in ((PUBLIC, "Public"), (PRIVATE, "Private")):
-        _write(work / name, ((id, a) for id, a in answers.items() if usage[id] == half))
-    if read_submission(work / SUBMISSION, exam)[0] != answers:
+    usage = key.usage if key else public_private_split([row.id for row in scored])
+    for name, halves in (
+        (SUBMISSION, ("Public", "Private")),
+        (PUBLIC, ("Public",)),
+        (PRIVATE, ("Private",)),
+    ):
+        with (folder / name).open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(exam.submission.columns)
+            writer.writerows(
+                (row.id, _cell(row, exam.submission))
+                for row in scored
+                if usage[row.id] in halves
+            )
+    written = read_submission(folder / SUBMISSION, exam)[0]
+    if written != {row.id: row.answer for row in scored}:
         raise UserError(f"{exam.path}: ids do not survive a CSV round trip; change them.")
 
 
-def check_folder(folder: Path) -> None:
-    """Raise UserError if writing a submission to `folder` would delete other files."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file. Give a folder to write the submission to.")
-    others = sorted({path.name for path in folder.glob("*")} - OWN_FILES)
-    if others:
-        raise UserError(
-            f"{folder}: contains other files than a submission ({', '.join(others[:3])}). "
-            "Give an empty or new folder."
-        )
+def _cell(row: ChoiceScores, form: SubmissionFormat) -> str:
+    others = [n for n in range(1, len(row.probability) + 1) if n != row.answer]
+    others.sort(key=lambda n: -row.probability[n - 1])
+    ranked = [row.answer, *others][: form.ranks]
+    return " ".join(ascii_uppercase[n - 1] if form.letters else str(n) for n in ranked)
 
 
 def _check_ids(ids: Sequence[str], expected: Sequence[str], problems: ErrorCollector) -> None:
@@ -164,19 +160,28 @@ def _check_ids(ids: Sequence[str], expected: Sequence[str], problems: ErrorColle
 
 
 def _check_answers(
-    rows: Sequence[Row], choices: Mapping[str, int], problems: ErrorCollector
+    rows: Sequence[Row],
+    choices: Mapping[str, int],
+    problems: ErrorCollector,
+    form: SubmissionFormat,
 ) -> dict[str, int]:
     answers: dict[str, int] = {}
     unreadable, beyond = [], []
+    label = "[A-J]" if form.letters else "[0-9]{1,9}"
+    cell = re.compile(f"{label}(?: {label}){{0,{form.ranks - 1}}}")
     for row in rows:
-        id, text = row.fields["id"], row.fields["answer"]
-        if not re.fullmatch(r"[0-9]{1,9}", text):
+        id, text = (row.fields[name] for name in form.columns)
+        if not cell.fullmatch(text):
             unreadable.append(f"{row}, {id}: {text[:40]!r}")
-        elif id in choices and not 1 <= int(text) <= choices[id]:
+            continue
+        ranked = [ascii_uppercase.find(part) + 1 or int(part) for part in text.split(" ")]
+        if id in choices and not all(1 <= n <= choices[id] for n in ranked):
             beyond.append(f"{row}, {id}: {text} of {choices[id]} choices")
+        elif len(set(ranked)) < len(ranked):
+            unreadable.append(f"{row}, {id}: {text[:40]!r} names a choice twice")
         else:
-            answers.setdefault(id, int(text))
-    _add(problems, "answer is not a whole number", unreadable)
+            answers.setdefault(id, ranked[0])
+    _add(problems, f"answer is not {LABELS[form.letters]}", unreadable)
     _add(problems, "answer out of range", beyond)
     return answers
 
@@ -185,10 +190,3 @@ def _add(problems: ErrorCollector, kind: str, examples: Sequence[str]) -> None:
     if examples:
         more = "; …" if len(examples) > EXAMPLES else ""
         problems.add(f"{len(examples)} × {kind}: {'; '.join(examples[:EXAMPLES])}{more}")
-
-
-def _write(path: Path, rows: Iterable[tuple[str, int]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)

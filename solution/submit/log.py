@@ -2,71 +2,52 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from solution.core import UserError, aligned, atomic_write, log, sha256_file
-from solution.submit.files import SUBMISSION, SUBMISSIONS
+from solution.core import (
+    UserError,
+    aligned,
+    append_jsonl,
+    atomic_write,
+    read_jsonl,
+    sha256_file,
+)
 from solution.submit.score import private_interval
 
+SUBMISSIONS = Path("submissions")
 HISTORY = SUBMISSIONS / "history.jsonl"
 COPIES = SUBMISSIONS / "history"
 Scores = Mapping[str, Sequence[int]]
 
 
 def record_submission(
-    folder: Path,
-    sources: Mapping[Path, str],
-    scores: Scores,
-    note: str = "",
-    file: str = SUBMISSION,
+    file: Path, sources: Mapping[Path, str], scores: Scores, note: str = ""
 ) -> None:
     """Append a submission to the log and keep a copy of its file under its SHA-256.
 
     `sources` maps the files it was made from to the SHA-256 of what was read; `scores` has
     correct answers and rows of `public` and `private`, where known.
     """
-    path = folder / file
-    sha256 = sha256_file(path)
+    sha256 = sha256_file(file)
     copy = COPIES / f"{sha256}.csv"
     if not copy.exists():
         with atomic_write(copy) as partial:
-            shutil.copyfile(path, partial)
-    append_record(
+            shutil.copyfile(file, partial)
+    append_jsonl(
+        HISTORY,
         {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "file": str(path),
+            "file": str(file),
             "sha256": sha256,
             "sources": [{"file": str(s), "sha256": sha} for s, sha in sources.items()],
             "scores": dict(scores),
             "note": note,
-        }
+        },
     )
-
-
-def append_record(record: Mapping[str, Any]) -> None:
-    """Append one line under a lock and flush it to disk.
-
-    A truncated last line is terminated first, so that readers skip it alone.
-    """
-    HISTORY.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-    stream = os.open(HISTORY, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        size = os.fstat(stream).st_size
-        if size and os.pread(stream, 1, size - 1) != b"\n":
-            line = b"\n" + line
-        os.write(stream, line)
-        os.fsync(stream)
-    finally:
-        os.close(stream)
 
 
 def history(
@@ -89,29 +70,12 @@ def history(
             raise UserError(f"{file}: not found. Give the submission CSV that was scored.")
         if not scores and not note:
             raise UserError("Nothing to add: give --public, --private or --note.")
-        record_submission(file.parent, {}, scores, note, file.name)
-    rows = merge_records(read_history())
+        record_submission(file, {}, scores, note)
+    rows = merge_records(read_jsonl(HISTORY))
     if not rows:
         return f"{HISTORY}: no submission yet."
     header = ["submission", "time", "rows of", "public", "private", "sha256", "note"]
     return aligned(header, [_row(record) for record in rows])
-
-
-def read_history() -> list[dict[str, Any]]:
-    """Return all records in order; truncated lines are skipped with a warning."""
-    if not HISTORY.exists():
-        return []
-    records = []
-    # Not splitlines(): it also splits at U+2028 and others, which JSON strings may hold.
-    for number, line in enumerate(HISTORY.read_bytes().removesuffix(b"\n").split(b"\n"), 1):
-        try:
-            record = json.loads(line)
-            record["sha256"], record["file"], record["time"]
-        except (ValueError, KeyError, TypeError):
-            log(f"{HISTORY}: line {number} is truncated and was skipped.")
-        else:
-            records.append(record)
-    return records
 
 
 def merge_records(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -119,9 +83,9 @@ def merge_records(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         known = found.setdefault(record["sha256"], {**record, "scores": {}, "note": ""})
-        known["sources"] = known.get("sources") or record.get("sources", [])
-        known["scores"] = known["scores"] | record.get("scores", {})
-        notes = [known["note"], record.get("note", "")]
+        known["sources"] = known["sources"] or record["sources"]
+        known["scores"] = known["scores"] | record["scores"]
+        notes = [known["note"], record["note"]]
         known["note"] = "; ".join(dict.fromkeys(note for note in notes if note))
     return list(found.values())
 

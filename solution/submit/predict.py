@@ -9,14 +9,13 @@ from typing import Any
 from solution.core import (
     UserError,
     apply_override,
-    atomic_directory,
     log,
     read_yaml,
     resolve_path,
     sha256_file,
     validate_config,
 )
-from solution.exam import Prompt, load_prompt, read_exam
+from solution.exam import Prompt, load_prompt
 from solution.kowiki import RetrievalConfig, retrieval_inputs, retrieve_passages
 from solution.models import (
     ModelReference,
@@ -31,19 +30,17 @@ from solution.scoring import (
     open_score_cache,
     orders_fault,
     read_predictions,
+    read_produced_by,
     trained_rows,
-    write_predictions,
 )
-from solution.submit.files import (
+from solution.submit.files import read_target
+from solution.submit.log import SUBMISSIONS
+from solution.submit.write import (
     PREDICTIONS,
-    SUBMISSIONS,
     check_folder,
     read_matching_key,
-    write_files,
     write_submission,
 )
-from solution.submit.log import record_submission
-from solution.submit.score import correct_by_half, describe
 
 CACHE = ".scores.sqlite"
 
@@ -60,6 +57,7 @@ def predict(
     permutations: int = 1,
     debias: Debias = "none",
     retrieve: RetrievalConfig | None = None,
+    sample: Path | None = None,
 ) -> str:
     """Answer every question of `exam`; write predictions.parquet and the submission to `out`.
 
@@ -67,13 +65,14 @@ def predict(
     name or a YAML file. What is None is taken from the run that holds the adapter, and so is
     how the model is loaded; `changes` (`key=value` of a model) replace that. `permutations`
     orders of the choices are averaged; `retrieve` adds a wiki's passages to questions with a
-    short paragraph. Scores are cached in .scores.sqlite beside `out`. Raises UserError for an
+    short paragraph; `sample` is a sample submission, which gives columns and order. Scores
+    are cached in .scores.sqlite beside `out`. Raises UserError for an
     invalid exam, prompt, model, option or folder.
     """
     if fault := orders_fault(permutations, debias):
         raise UserError(f"{fault}.")
     reference, template = model_and_prompt(model, adapter, prompt, changes)
-    questions = read_exam(exam)
+    questions = read_target(exam, sample)
     check_folder(out)
     asked, passages = questions.questions, {}
     if retrieve:
@@ -101,12 +100,7 @@ def predict(
         "scoring": metrics,
         "trained_on": trained_rows(reference),
     }
-    with atomic_directory(out) as work:
-        write_predictions(work / PREDICTIONS, scored, produced_by)
-        write_files(work, scored, questions)
-    path = out / PREDICTIONS
-    record_submission(out, {path: sha256_file(path)}, {})
-    return describe(out, questions, {row.id: row.answer for row in scored})
+    return write_submission(out, scored, questions, produced_by)
 
 
 def model_and_prompt(
@@ -138,7 +132,7 @@ def model_and_prompt(
     return reference, found
 
 
-def submit_run(run: Path) -> str:
+def submit_run(run: Path, sample: Path | None = None) -> str:
     """Write submissions/<run name>/ from a run's predictions of its test file.
 
     Returns the files, the accuracy if the run has an answer key, and the next command. Raises
@@ -148,13 +142,10 @@ def submit_run(run: Path) -> str:
     data = read_yaml(config).get("data")
     if not isinstance(data, dict) or not isinstance(data.get("test"), str):
         raise UserError(f"{config}: no data.test. Give the folder of a fine-tuning run.")
-    exam = read_exam(resolve_path(data["test"]))
+    exam = read_target(resolve_path(data["test"]), sample)
     solution = data.get("solution")
     key = read_matching_key(resolve_path(solution) if solution else None, exam)
     path, folder = run / PREDICTIONS, SUBMISSIONS / run.resolve().name
-    scored = read_predictions(path)
-    write_submission(scored, exam, folder, key, path)
-    answers = {row.id: row.answer for row in scored}
-    scores = correct_by_half(answers, key) if key else {}
-    record_submission(folder, {path: sha256_file(path)}, scores)
-    return describe(folder, exam, answers, key)
+    scored, produced_by = read_predictions(path), read_produced_by(path)
+    sources = {path: sha256_file(path)}
+    return write_submission(folder, scored, exam, produced_by, key=key, sources=sources)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from solution.core import ErrorCollector, UserError
-from solution.exam import AnswerKey, Exam, public_private_split, read_answer_key, read_table
-from solution.submit.files import PRIVATE, PUBLIC, SUBMISSION, check_rows
+from solution.exam import (
+    MAX_CHOICES,
+    AnswerKey,
+    SubmissionFormat,
+    read_answer_key,
+    read_table,
+)
+from solution.submit.files import check_rows, format_of
 
-MAX_CHOICES = 10
 CONFIDENCE = 0.95
-Z = 1.959964  # 97.5 % quantile of the normal distribution
 PUBLIC_ROWS, PRIVATE_ROWS = 434, 435  # of the contest
 
 
@@ -24,8 +27,14 @@ def score(file: Path, solution: Path) -> str:
     problems = ErrorCollector(str(file))
     key = read_answer_key(solution)
     table = read_table(file, problems)
-    # The key has no number of choices per row; `validate` with the exam checks it.
-    answers = check_rows(table, dict.fromkeys(key.answers, MAX_CHOICES), problems)
+    named = len(table.columns) == 2 and table.columns[0] not in key.answers
+    form = format_of(table) if named else SubmissionFormat()
+    # Order and number of choices are not in the key; `validate` with the exam checks them.
+    ids = (row.fields[table.columns[0]] for row in table.rows)
+    expected = dict.fromkeys(
+        [*(id for id in ids if id in key.answers), *key.answers], MAX_CHOICES
+    )
+    answers = check_rows(table, expected, problems, form)
     problems.raise_if_any(f"Give a submission to the exam that {solution} is the key of.")
     return accuracy_table(answers, key)
 
@@ -33,18 +42,14 @@ def score(file: Path, solution: Path) -> str:
 def accuracy_table(answers: Mapping[str, int], key: AnswerKey) -> str:
     """Format the table of `score` for answers to every id of the key."""
     counts = correct_by_half(answers, key)
-    total = tuple(map(sum, zip(*counts.values(), strict=True)))
+    counts["all"] = (sum(c for c, _ in counts.values()), len(answers))
     lines = [f"{'half':<8}{'right':>7}{'rows':>7}{'accuracy':>10}   95 % interval"]
-    for half, pair in (
-        *((half, counts.get(half)) for half in ("public", "private")),
-        ("all", total),
-    ):
-        right, rows = pair or (0, 0)
-        line = f"{half:<8}{right:>7}{rows:>7}"
+    for half in ("public", "private", "all"):
+        right, rows = counts.get(half, (0, 0))
+        lines.append(f"{half:<8}{right:>7}{rows:>7}")
         if rows:
             low, high = wilson(right, rows)
-            line += f"{right / rows:>10.4f}   {low:.4f} to {high:.4f}"
-        lines.append(line)
+            lines[-1] += f"{right / rows:>10.4f}   {low:.4f} to {high:.4f}"
     return "\n".join(lines)
 
 
@@ -58,28 +63,12 @@ def correct_by_half(answers: Mapping[str, int], key: AnswerKey) -> dict[str, tup
     return counts
 
 
-def describe(
-    folder: Path, exam: Exam, answers: Mapping[str, int], key: AnswerKey | None = None
-) -> str:
-    """Describe a written submission: files, accuracy if the key is known, the next command."""
-    usage = list((key.usage if key else public_private_split(list(answers))).values())
-    lines = [
-        f"{folder / SUBMISSION}  {len(answers)} rows",
-        f"{folder / PUBLIC}  {usage.count('Public')} rows",
-        f"{folder / PRIVATE}  {usage.count('Private')} rows",
-    ]
-    if key:
-        lines += ["", accuracy_table(answers, key)]
-    check = f"./run.sh submit validate {folder / SUBMISSION} --exam {exam.path}"
-    return "\n".join([*lines, "", f"Next: {check}"])
-
-
 def wilson(right: int, rows: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a proportion, rows taken as independent."""
-    share, spread = right / rows, Z * Z / rows
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def private_interval(right: int, public_rows: int, rows: int) -> tuple[float, float]:

@@ -42,7 +42,10 @@ def test_an_answer_key_round_trips(tmp_path):
     [
         ("id,answer\na,1\n", "'Usage' is missing"),
         ("id,answer,Usage\n", "no rows"),
-        ("id,answer,Usage\na,0,Public\n", "row 1 .*, a: answer: expected 1 to 10, found '0'"),
+        (
+            "id,answer,Usage\na,0,Public\n",
+            "row 1 .*, a: answer: expected 1 to 10 or a letter, found '0'",
+        ),
         ("id,answer,Usage\na,11,Public\n", "found '11'"),
         ("id,answer,Usage\na,정,Public\n", "found '정'"),
         ("id,answer,Usage\na,1,public\n", "Usage: expected Public or Private, found 'public'"),

@@ -131,7 +131,7 @@ def test_what_was_recognised_is_one_line(tmp_path, capsys):
     assert noted.count("\n") == 1
     assert "passage as paragraph; choices in columns A to C, row numbers as ids" in noted
     assert [q.id for q in exam.questions] == ["1", "2"]
-    assert exam.letters
+    assert exam.submission.letters
 
 
 def test_blank_values_of_other_programs_are_counted(tmp_path, capsys):

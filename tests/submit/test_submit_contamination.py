@@ -27,7 +27,7 @@ def submitted(tmp_path):
             ChoiceScores(s.id, s.log_likelihood, s.probability, answer, 0.0) for s in scored
         ]
         out = tmp_path / "submission"
-        write_submission(chosen, read_exam(tmp_path / "test.csv"), out)
+        write_submission(out, chosen, read_exam(tmp_path / "test.csv"), {})
         file, exam = str(out / "submission.csv"), str(tmp_path / "test.csv")
         return main(["submit", "validate", file, "--exam", exam, "--run", str(run)])
 

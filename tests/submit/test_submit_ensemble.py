@@ -1,6 +1,5 @@
 """Ensembles: gain on runs of known correlation; no training row leaks into weights."""
 
-import json
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from solution.cli import main
-from solution.core import UserError, sha256_file
+from solution.core import UserError, read_jsonl, sha256_file
 from solution.exam import (
     AnswerKey,
     Question,
@@ -24,11 +23,12 @@ from solution.scoring import (
     ChoiceScores,
     average_predictions,
     read_predictions,
+    read_produced_by,
     trained,
     write_predictions,
 )
-from solution.submit.ensemble import agreement, apply_fallback
-from solution.submit.log import read_history
+from solution.submit.ensemble import apply_fallback
+from solution.submit.log import HISTORY
 from solution.submit.weights import fit_weights, measure_gain, stack
 
 ROWS = 4000
@@ -105,11 +105,6 @@ def test_the_fallback_answers_only_below_the_margin():
     assert ([one.answer for one in mixed], replaced) == ([1, 2], 1)
 
 
-def test_agreement_is_the_share_of_equal_answers():
-    tables = [[row("a", (1, 0)), row("b", (1, 0))], [row("a", (1, 0)), row("b", (0, 1))]]
-    assert agreement(tables) == [[1.0, 0.5], [0.5, 1.0]]
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A train and a test exam, and two runs with predictions of both."""
@@ -167,7 +162,7 @@ def test_a_mix_from_its_own_folder_records_the_hash_of_what_was_read(here):
     before = sha256_file(own / "predictions.parquet")
     assert mix("--weights=1,1,3", csv=["submissions/ensemble"]) == 0
     assert sha256_file(own / "predictions.parquet") != before
-    assert read_history()[-1]["sources"][-1]["sha256"] == before
+    assert read_jsonl(HISTORY)[-1]["sources"][-1]["sha256"] == before
 
 
 def test_an_ensemble_lands_as_a_valid_submission(here, capsys):
@@ -176,8 +171,8 @@ def test_an_ensemble_lands_as_a_valid_submission(here, capsys):
     folder = here.folder / "submissions" / "mix"
     scored = read_predictions(folder / "predictions.parquet")
     assert [one.id for one in scored] == [q.id for q in here.test]
-    members = json.loads((folder / "ensemble.json").read_text())["members"]
-    assert [member["weight"] for member in members] == [0.5, 0.5]
+    members = read_produced_by(folder / "predictions.parquet")["members"]
+    assert [weight for *_, weight in members] == [0.5, 0.5]
     file = str(folder / "submission.csv")
     assert main(["submit", "validate", file, "--exam", "test.csv"]) == 0
     assert "Trained on 40 rows: no test question" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from solution.exam import (
 from solution.scoring import ChoiceScores, read_predictions, write_predictions
 from solution.submit import predict, submit_run, validate, write_submission
 
-FILES = ["private.csv", "public.csv", "submission.csv"]
+FILES = ["predictions.parquet", "private.csv", "public.csv", "submission.csv"]
 
 
 def make_exam(folder, ids, choices=4):
@@ -61,7 +61,7 @@ def test_any_predictions_become_a_valid_submission(tmp_path, answers, random):
     exam = make_exam(tmp_path, answers)
     scored = [answered(id, answer) for id, answer in answers.items()]
     random.shuffle(scored)
-    write_submission(scored, exam, tmp_path / "out")
+    write_submission(tmp_path / "out", scored, exam, {})
     assert names(tmp_path / "out") == FILES
     assert read(tmp_path / "out" / "submission.csv") == list(answers.items())
     assert "valid" in validate(tmp_path / "out" / "submission.csv", exam.path)
@@ -75,7 +75,7 @@ def test_the_halves_of_a_solution_are_followed(tmp_path):
     exam = make_exam(tmp_path, "abc")
     usage = {"a": "Private", "b": "Private", "c": "Public"}
     key = AnswerKey(dict.fromkeys("abc", 1), usage)
-    write_submission([answered(id) for id in "abc"], exam, tmp_path / "out", key)
+    write_submission(tmp_path / "out", [answered(id) for id in "abc"], exam, {}, key=key)
     assert read(tmp_path / "out" / "public.csv") == [("c", 1)]
 
 
@@ -91,26 +91,26 @@ def test_the_halves_of_a_solution_are_followed(tmp_path):
 def test_predictions_of_another_exam_are_refused(tmp_path, predicted, said):
     exam = make_exam(tmp_path, "ab")
     with pytest.raises(UserError, match=said):
-        write_submission(predicted, exam, tmp_path / "out")
+        write_submission(tmp_path / "out", predicted, exam, {})
     assert names(tmp_path) == ["test.csv"]
 
 
 def test_an_earlier_submission_is_replaced_but_no_other_file(tmp_path):
     exam = make_exam(tmp_path, "ab")
     out = tmp_path / "out"
-    write_submission([answered("a"), answered("b")], exam, out)
-    write_submission([answered("a", 2), answered("b", 2)], exam, out)
+    write_submission(out, [answered("a"), answered("b")], exam, {})
+    write_submission(out, [answered("a", 2), answered("b", 2)], exam, {})
     assert read(out / "submission.csv") == [("a", 2), ("b", 2)]
     (out / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match=r"other files than a submission \(thesis.txt\)"):
-        write_submission([answered("a"), answered("b")], exam, out)
+        write_submission(out, [answered("a"), answered("b")], exam, {})
     assert (out / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     exam = make_exam(tmp_path, "a")
     with pytest.raises(UserError, match="is a file"):
-        write_submission([answered("a")], exam, exam.path)
+        write_submission(exam.path, [answered("a")], exam, {})
 
 
 def make_run(folder, solution=True):
@@ -139,15 +139,14 @@ def here(tmp_path, monkeypatch):
 
 def test_a_run_becomes_a_submission_with_its_accuracy_and_next_command(here):
     said = submit_run(make_run(here))
-    assert names(here / "submissions" / "small") == ["predictions.parquet", *FILES]
+    assert names(here / "submissions" / "small") == FILES
     assert read(here / "submissions" / "small" / "submission.csv") == [
         ("a", 1),
         ("b", 2),
         ("c", 3),
     ]
     assert "submissions/small/submission.csv  3 rows" in said
-    assert "submissions/small/public.csv  1 rows" in said
-    assert "submissions/small/private.csv  2 rows" in said
+    assert len(read(here / "submissions" / "small" / "public.csv")) == 1
     assert "all           2      3    0.6667" in said
     command = said.rpartition("Next: ./run.sh ")[2].split()
     assert main(command) == 0
@@ -183,7 +182,7 @@ def test_predict_answers_the_real_layout_with_the_real_tokenizer(here, real_qwen
     ]
     write_exam(here / "exam.csv", questions)
     said = predict(str(real_qwen), Path("exam.csv"), Path("out"), batch_tokens=4096)
-    assert names(here / "out") == ["predictions.parquet", *FILES]
+    assert names(here / "out") == FILES
     scored = read_predictions(here / "out" / "predictions.parquet")
     assert [len(row.probability) for row in scored] == [4, 5]
     assert read(here / "out" / "submission.csv") == [(row.id, row.answer) for row in scored]
@@ -224,6 +223,6 @@ def test_no_half_written_folder_is_ever_visible(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "rename", watch)
     for answer in (1, 2):
-        write_submission([answered("a", answer), answered("b")], exam, tmp_path / "out")
+        write_submission(tmp_path / "out", [answered("a", answer), answered("b")], exam, {})
     assert seen
     assert all(listed == FILES for listed in seen)

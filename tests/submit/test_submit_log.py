@@ -8,14 +8,12 @@ import numpy
 import pytest
 
 from solution.cli import main
-from solution.core import UserError
+from solution.core import UserError, append_jsonl, read_jsonl
 from solution.submit.log import (
     COPIES,
     HISTORY,
-    append_record,
     history,
     merge_records,
-    read_history,
     record_submission,
 )
 from solution.submit.score import correct_count, private_interval, shakeup
@@ -32,16 +30,19 @@ def here(tmp_path, monkeypatch):
 
 def test_a_submission_is_kept_with_sources_hash_scores_and_note(here):
     record_submission(
-        here / "one", {here / "source.csv": "0" * 64}, {"public": (3, 4)}, "첫 제출"
+        here / "one" / "submission.csv",
+        {here / "source.csv": "0" * 64},
+        {"public": (3, 4)},
+        "첫 제출",
     )
-    (record,) = read_history()
+    (record,) = read_jsonl(HISTORY)
     assert record["file"].endswith("one/submission.csv")
     assert len(record["sha256"]) == len(record["sources"][0]["sha256"]) == 64
     assert (record["scores"], record["note"]) == ({"public": [3, 4]}, "첫 제출")
 
 
 def test_scores_and_notes_added_later_join_the_submission(here, capsys):
-    record_submission(here / "one", {}, {}, "first")
+    record_submission(here / "one" / "submission.csv", {}, {}, "first")
     file = "one/submission.csv"
     assert main(["submit", "history", file, "--public", "0.7396", "--note", "board"]) == 0
     shown = capsys.readouterr().out
@@ -49,8 +50,8 @@ def test_scores_and_notes_added_later_join_the_submission(here, capsys):
     assert f"0.7396  {low:.4f}–{high:.4f}?" in shown and "first; board" in shown
     assert main(["submit", "history", file, "--private", "0.7126"]) == 0
     assert "0.7126" in capsys.readouterr().out
-    assert len(read_history()) == 3
-    (one,) = merge_records(read_history())
+    assert len(read_jsonl(HISTORY)) == 3
+    (one,) = merge_records(read_jsonl(HISTORY))
     assert one["scores"] == {"public": [321, 434], "private": [310, 435]}
 
 
@@ -69,21 +70,20 @@ def test_nothing_to_add_or_no_file_is_an_error(here):
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60])
-def test_a_truncated_line_loses_no_other_record(here, capsys, cut):
-    record_submission(here / "one", {}, {}, "before")
+def test_a_truncated_line_loses_no_other_record(here, cut):
+    record_submission(here / "one" / "submission.csv", {}, {}, "before")
     whole = HISTORY.read_bytes()
     HISTORY.write_bytes(whole + whole[:cut])
-    record_submission(here / "one", {}, {}, "after")
-    assert [record["note"] for record in read_history()] == ["before", "after"]
-    assert "line 2 is truncated" in capsys.readouterr().err
+    record_submission(here / "one" / "submission.csv", {}, {}, "after")
+    assert [record["note"] for record in read_jsonl(HISTORY)] == ["before", "after"]
     assert HISTORY.read_bytes().startswith(whole)
 
 
 def test_a_note_with_any_line_separator_loses_no_record(here):
     notes = ["one\u2028two", "three\u0085four", "five\nsix"]
     for note in notes:
-        record_submission(here / "one", {}, {}, note)
-    assert [record["note"] for record in read_history()] == notes
+        record_submission(here / "one" / "submission.csv", {}, {}, note)
+    assert [record["note"] for record in read_jsonl(HISTORY)] == notes
     assert history().count("\n") == 2
 
 
@@ -91,23 +91,24 @@ def test_every_logged_file_is_kept_when_a_later_one_replaces_it(here):
     file = here / "one" / "submission.csv"
     for answer in (1, 2, 1):
         file.write_text(f"id,answer\na,{answer}\n")
-        record_submission(here / "one", {}, {})
+        record_submission(here / "one" / "submission.csv", {}, {})
     kept = {path.stem: path.read_bytes() for path in COPIES.iterdir()}
     assert {hashlib.sha256(content).hexdigest() for content in kept.values()} == set(kept)
-    assert {record["sha256"] for record in read_history()} == set(kept) and len(kept) == 2
+    assert {record["sha256"] for record in read_jsonl(HISTORY)} == set(kept) and len(kept) == 2
 
 
 def _write(number):
     for part in range(20):
-        append_record(
-            {"file": "f", "sha256": f"{number}-{part}", "time": "now", "note": "x" * 5000}
+        append_jsonl(
+            HISTORY,
+            {"file": "f", "sha256": f"{number}-{part}", "time": "now", "note": "x" * 5000},
         )
 
 
 def test_concurrent_writers_lose_no_line(here):
     with multiprocessing.get_context("fork").Pool(4) as pool:
         pool.map(_write, range(4))
-    assert len({record["sha256"] for record in read_history()}) == 80
+    assert len({record["sha256"] for record in read_jsonl(HISTORY)}) == 80
     assert all(json.loads(line) for line in HISTORY.read_text().splitlines())
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from solution.cli import main
 from solution.core import ErrorCollector, UserError
-from solution.exam import Question, Row, Table, write_exam
+from solution.exam import Question, Row, SubmissionFormat, Table, write_exam
 from solution.submit import validate
 from solution.submit.files import check_rows
 
@@ -140,7 +140,7 @@ def test_only_valid_answers_to_every_row_are_accepted(rows):
     found = ErrorCollector("x")
     listed = [Row(n, n + 1, {"id": i, "answer": a}) for n, (i, a) in enumerate(rows, start=1)]
     table = Table(Path("x"), ("id", "answer"), tuple(listed), "", "utf-8")
-    check_rows(table, CHOICES, found)
+    check_rows(table, CHOICES, found, SubmissionFormat())
     right = [i for i, _ in rows] == list(CHOICES) and all(
         a.isdigit() and 1 <= int(a) <= CHOICES[i] for i, a in rows
     )
