@@ -86,7 +86,7 @@ def _add_row(row: Row, key: AnswerKey) -> str:
         return "id: expected text, found nothing"
     if id in key.answers:
         return "duplicate id"
-    number = answer_number(answer, ())
+    number = answer_number(answer)
     if number is None or not 1 <= number <= MAX_CHOICES:
         return f"answer: expected 1 to {MAX_CHOICES} or a letter, found {answer!r}"
     if usage not in (PUBLIC, PRIVATE):

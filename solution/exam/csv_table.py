@@ -15,11 +15,18 @@ from typing import Any
 
 from solution.core import ErrorCollector, UserError
 
+SEPARATED = {
+    ";": "semicolon-separated",
+    "\t": "tab-separated",
+    "|": "separated by |",
+}
 OTHER_FORMATS = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"\x1f\x8b": "gzip data",
-    b"PAR1": "a parquet file",
+    b"PAR1": "a parquet file (pandas.read_parquet(FILE).to_csv(NEW, index=False))",
+    b"ARROW1": "an Arrow file (datasets.Dataset.from_file(FILE).to_csv(NEW))",
+    b"version https://git-lfs": "a pointer of Git LFS instead of the file (git lfs pull)",
     b"%PDF": "a PDF",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
@@ -71,7 +78,7 @@ def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = (
         kind, columns, records = _json_records(path, text)
     else:
         text, separator = _separator(text)
-        kind = {",": "CSV", ";": "semicolon-separated", "\t": "tab-separated"}[separator]
+        kind = "CSV" if separator == "," else SEPARATED[separator]
         records = _records(path, text, separator)
         columns = tuple(name.strip() for name in next(records, (0, [""]))[1])
     _check_columns(path, columns, required)
@@ -81,6 +88,8 @@ def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = (
         row = Row(number, line, dict(zip(columns, fields, strict=False)))
         if not any(map(str.strip, fields)):
             blank += 1
+        elif tuple(fields) == columns:
+            problems.add(f"{row}: repeats the header; were two files joined?")
         elif len(fields) == len(columns):
             rows.append(row)
         else:
@@ -141,10 +150,8 @@ def _separator(text: str) -> tuple[str, str]:
     """Return the text without Excel's `sep=` line, and what separates fields in its header."""
     if found := re.match(r"sep=([,;\t])\r?\n", text):
         return text[found.end() :], found[1]
-    header = text.lstrip().partition("\n")[0]
-    counts = {mark: header.count(mark) for mark in (",", ";", "\t")}
-    most = max(counts, key=lambda mark: counts[mark])
-    return text, most if counts[most] else ","
+    header = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+    return text, max((",", *SEPARATED), key=header.count)
 
 
 def _json_records(
@@ -153,8 +160,7 @@ def _json_records(
     """Return the format, the columns of all rows, and each row with its line (or number)."""
     try:
         value = json.loads(text)
-        found = list(enumerate(value if isinstance(value, list) else [value], start=1))
-        kind = "JSON"
+        kind, found = "JSON", list(enumerate(_json_rows(path, value), start=1))
     except ValueError:
         kind, found = "JSON lines", list(_json_lines(path, text))
     for line, row in found:
@@ -166,6 +172,23 @@ def _json_records(
     columns = tuple(dict.fromkeys(str(name) for _, row in found for name in row))
     rows = ((line, [_as_text(row.get(name)) for name in columns]) for line, row in found)
     return kind, columns, rows
+
+
+def _json_rows(path: Path, value: Any) -> list[Any]:
+    """Return the rows of a JSON value; refuse tables by column and rows inside a key."""
+    if not isinstance(value, dict):
+        return value if isinstance(value, list) else [value]
+    inner = [key for key, rows in value.items() if isinstance(rows, list) and rows[1:]]
+    if len(inner) == 1 and all(isinstance(row, dict) for row in value[inner[0]]):
+        raise UserError(
+            f"{path}: the rows are inside the key {inner[0]!r}. Save that list alone as JSON."
+        )
+    if all(isinstance(column, dict) and "0" in column for column in value.values()):
+        raise UserError(
+            f"{path}: JSON by columns, as pandas' to_json() writes it. Save it by rows: "
+            "to_json(FILE, orient='records', force_ascii=False)."
+        )
+    return [value]
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:

@@ -1,20 +1,20 @@
-"""Other people's exam files: which columns hold what, and rows in the contest's layout."""
+"""Other people's exam files: which columns hold what, and how choices and answers are named."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import Any
 
 from solution.core import UserError
-from solution.exam.csv_table import Row, Table
+from solution.exam.csv_table import Table
 
 # Names in use for each part of a question, besides our own; the first match is taken.
 NAMES = {
     "id": ("id", "index", "qid", "question_id", "번호"),
-    "paragraph": ("paragraph", "passage", "context", "지문"),
+    "paragraph": ("paragraph", "passage", "context", "article", "지문", "본문"),
     "question": ("question", "prompt", "stem", "question_text", "질문", "문제", "발문"),
     "question_plus": ("question_plus", "보기"),
     "choices": ("choices", "options", "선택지"),
@@ -24,11 +24,14 @@ NAMES = {
 }
 PARTS = (*NAMES, "problems")
 CHOICE = re.compile(
-    r"(?:(?:choice|option|선택지)[ _]?)?([a-j])|(?:choice|option|선택지)[ _]?([0-9]{1,2})", re.I
+    r"(?:(?:choice|option|opt|ending|선택지|선지|보기)[ _]?)?([a-j])"
+    r"|(?:choice|option|opt|ending|선택지|선지|보기)[ _]?([0-9]{1,2})",
+    re.I,
 )
 CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩"
-# Missing values as pandas, numpy, SQL and spreadsheets write them.
+# Missing values as pandas, numpy, SQL and spreadsheets write them, and Excel's errors.
 MISSING = {"nan", "none", "null", "-", "<na>", "n/a", "#n/a", "nat"}
+MISSING |= {"#name?", "#value!", "#ref!", "#div/0!"}
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,22 @@ def recognise(table: Table, columns: Mapping[str, str] | None = None) -> Layout:
         UserError: No column holds the question or the choices, or a mapped column is missing.
 
     """
-    found = dict(_mapped(table, columns or {}))
+    found = dict(columns or {})
+    for part, column in found.items():
+        if part not in PARTS:
+            raise UserError(f"columns: unknown part {part!r}; expected {', '.join(PARTS)}.")
+        if column not in table.columns:
+            raise UserError(
+                f"{table.path}: columns maps {part} to {column!r}, which is missing; found: "
+                f"{', '.join(table.columns)[:200]}."
+            )
     lower = {name.lower(): name for name in reversed(table.columns)}
-    if "problems" in lower:
-        found.setdefault("problems", lower["problems"])
-    for part, names in NAMES.items():
+    for part, names in {"problems": ("problems",), **NAMES}.items():
         match = next((lower[name] for name in names if name in lower), None)
         if match and part not in found and match not in found.values():
             found[part] = match
     if "problems" in found:
-        kept = {k: v for k, v in found.items() if k not in ("question", "choices")}
-        return Layout(kept)
+        return Layout({k: v for k, v in found.items() if k not in ("question", "choices")})
     choices, letters = _choice_columns(table, set(found.values()))
     if "choices" in found:
         choices, letters = (), False
@@ -82,27 +90,25 @@ def recognise(table: Table, columns: Mapping[str, str] | None = None) -> Layout:
         raise UserError(
             f"{table.path}: {table.format}, no column for {' and '.join(missing)}; found: "
             f"{', '.join(table.columns)[:200]}. Expected the contest's id,paragraph,problems, "
-            "or question,choices,answer, or question,A,B,C,D,answer; other names can be mapped "
-            "in a suite by `columns: {question: NAME, …}`."
+            "or question,choices,answer, or question,A,B,C,D,answer in the first line; other "
+            "names can be mapped in a suite by `columns: {question: NAME, …}`."
         )
     return Layout(found, choices, letters)
 
 
-def contest_row(row: Row, layout: Layout) -> Row:
-    """Return the row with the contest's fields; the choices as JSON inside `problems`."""
-    fields = {part: row.fields[column] for part, column in layout.columns.items()}
-    fields.setdefault("id", str(row.number))
-    fields.setdefault("paragraph", "")
-    if "problems" not in fields:
-        choices = fields.pop("choices", "")
-        if layout.choices:
-            cells = [row.fields[name] for name in layout.choices]
-            while cells and (not cells[-1].strip() or is_missing(cells[-1])):
-                cells.pop()
-            choices = json.dumps(cells, ensure_ascii=False)
-        question = json.dumps(fields.pop("question"), ensure_ascii=False)
-        fields["problems"] = f'{{"question": {question}, "choices": {choices or "null"}}}'
-    return Row(row.number, row.line, fields)
+def choice_texts(value: Any) -> tuple[Any, bool]:
+    """Return the choices of {text: […], label: […]} or {A: …, B: …}; whether letters name them.
+
+    Any other value is returned as it is.
+    """
+    if not isinstance(value, dict):
+        return value, False
+    texts, labels = value.get("text"), value.get("label")
+    if not isinstance(texts, list):
+        texts, labels = list(value.values()), list(value)
+    letters = labels == list(ascii_uppercase[: len(texts)])
+    numbers = labels == [str(n) for n in range(1, len(texts) + 1)]
+    return (texts, letters) if letters or numbers or labels is None else (value, False)
 
 
 def is_missing(text: str) -> bool:
@@ -110,34 +116,16 @@ def is_missing(text: str) -> bool:
     return text.strip().lower() in MISSING
 
 
-def answer_number(text: str, choices: tuple[str, ...]) -> int | None:
-    """Return the choice (from 1) that an answer names: 2, "2번", "②", "(2)", "B" or its text.
-
-    None where it names none, or where it is a choice's text twice.
-    """
+def answer_number(text: str) -> int | None:
+    """Return the choice (from 1) that 2, "2번", "②", "(2)" or "B" names, or None."""
     text = text.strip()
     if len(text) == 1 and text in CIRCLED:
         return CIRCLED.index(text) + 1
     if found := re.fullmatch(r"\(?([0-9]{1,2})(?:\.0|번|\))?", text):
         return int(found[1])
     if found := re.fullmatch(r"\(?([A-Ja-j])[).]?", text):
-        number = ascii_uppercase.index(found[1].upper()) + 1
-        same = [i for i, choice in enumerate(choices, start=1) if choice.strip() == text]
-        return same[0] if len(same) == 1 else number
-    same = [i for i, choice in enumerate(choices, start=1) if choice.strip() == text]
-    return same[0] if len(same) == 1 else None
-
-
-def _mapped(table: Table, columns: Mapping[str, str]) -> Mapping[str, str]:
-    for part, column in columns.items():
-        if part not in PARTS:
-            raise UserError(f"columns: unknown part {part!r}; expected {', '.join(PARTS)}.")
-        if column not in table.columns:
-            raise UserError(
-                f"{table.path}: columns maps {part} to {column!r}, which is missing; found: "
-                f"{', '.join(table.columns)[:200]}."
-            )
-    return columns
+        return ascii_uppercase.index(found[1].upper()) + 1
+    return None
 
 
 def _choice_columns(table: Table, taken: set[str]) -> tuple[tuple[str, ...], bool]:
@@ -146,11 +134,9 @@ def _choice_columns(table: Table, taken: set[str]) -> tuple[tuple[str, ...], boo
     numbers: dict[int, str] = {}
     for name in table.columns:
         found = CHOICE.fullmatch(name.strip())
-        if not found or name in taken:
-            continue
-        if found[1]:
+        if found and found[1] and name not in taken:
             letters[ascii_uppercase.index(found[1].upper())] = name
-        else:
+        elif found and name not in taken:
             numbers[int(found[2])] = name
     best = letters if len(letters) >= len(numbers) else numbers
     order = sorted(best)

@@ -73,6 +73,22 @@ READ = {
     "7,글,강가에 있는 것은?,배,산,들,,B\n",
     "nan where a row has fewer choices": "id,passage,prompt,A,B,C,D,answer\n"
     "7,글,강가에 있는 것은?,배,산,들,nan,B\n",
+    "columns separated by |": f"id|paragraph|problems|question_plus\n7|글|{CELL}|\n",
+    "line ends of an old Mac": (HEAD + ROW).replace("\n", "\r"),
+    "choices under letters, as MedQA has them": json.dumps(
+        [SPLIT | {"options": {"A": "배", "B": "산", "C": "들"}, "answer": "B"}]
+    ),
+    "RACE's names": json.dumps(
+        [
+            {"id": 7, "article": "글", "question": SPLIT["question"], "answer": "B"}
+            | {"options": ["배", "산", "들"]}
+        ]
+    ),
+    "보기1 to 보기3": "번호,지문,질문,보기1,보기2,보기3,정답\n" + LETTERS.format("2"),
+    "opt1 to opt3": LETTER_HEAD.replace("A,B,C", "opt1,opt2,opt3") + LETTERS.format("2"),
+    "KMMLU's columns": "question,answer,A,B,C,Category,id,passage\n"
+    "강가에 있는 것은?,2,배,산,들,,7,글\n",
+    "NaN as Python's JSON writes it": json.dumps([flat(question_plus=float("nan"))]),
     "nan in question_plus": HEAD + f"7,글,{CELL},nan\n",
     "None in question_plus": HEAD + f"7,글,{CELL},None\n",
     "a dash in question_plus": HEAD + f"7,글,{CELL},-\n",
@@ -86,7 +102,7 @@ REFUSED = {
     ),
     "a numpy array without commas": (HEAD + ROW.replace("', '", "' '"), "without a comma"),
     "a numpy number": (HEAD + ROW.replace(": 2", ": np.int64(2)"), "a numpy number"),
-    "answers from 0": (LETTER_HEAD + LETTERS.format("0"), "count from 0"),
+    "answers from 0": (LETTER_HEAD + LETTERS.format("0"), "not from 0"),
     "an answer beyond the choices": (
         LETTER_HEAD + LETTERS.format("D"),
         "from 1 to 3, found 'D'",
@@ -99,6 +115,22 @@ REFUSED = {
     "a list of lists": ("[[1, 2]]", "expected an object"),
     "broken JSON lines": ('{"id": 1}\n{"id": \n', "line 2 is not valid JSON"),
     "an HTML page": ("<!DOCTYPE html>\n<html>\n</html>\n", "no column for question"),
+    "JSON by columns": ('{"id": {"0": 7}, "question": {"0": "물음"}}', "orient='records'"),
+    "rows inside a key": (json.dumps({"data": [flat(), flat()]}), "inside the key 'data'"),
+    "two files joined": (HEAD + ROW + HEAD + ROW, "row 2 (line 3): repeats the header"),
+    "a pointer of Git LFS": ("version https://git-lfs.github.com/spec/v1\noid x\n", "LFS"),
+    "a parquet file of the hub": ("PAR1....", "read_parquet"),
+    "choices by numpy in a column": (
+        "id,question,choices,answer\n7,물음,\"['배' '산'\n '들']\",2\n",
+        "choices: expected a Python dict of texts, lists and numbers, or JSON, found two texts",
+    ),
+    "choices as lines of a cell": (
+        'id,question,choices,answer\n7,물음,"배\n산",2\n',
+        "7: choices: expected",
+    ),
+    "several answers": (LETTER_HEAD + LETTERS.format('"A,B"'), "found 'A,B'"),
+    "an answer of full width": (LETTER_HEAD + LETTERS.format("２"), "found '２'"),
+    "no header": ("7,강가에 있는 것은?,배,산,들,2\n", "in the first line"),
     "a submission": ("id,answer\n1,2\n", "no column for question and choices"),
 }
 
@@ -132,6 +164,22 @@ def test_what_was_recognised_is_one_line(tmp_path, capsys):
     assert "passage as paragraph; choices in columns A to C, row numbers as ids" in noted
     assert [q.id for q in exam.questions] == ["1", "2"]
     assert exam.submission.letters
+
+
+def test_answers_by_text_are_not_taken_for_numbers(tmp_path, capsys):
+    rows = [flat(choices=["2", "4", "8"], answer="4"), flat(id="8", answer="산")]
+    assert [q.answer for q in read(tmp_path, json.dumps(rows)).questions] == [2, 2]
+    assert "answers are texts of choices" in capsys.readouterr().err
+    numbers = [flat(choices=["2", "4", "8", "1"], answer="4"), flat(id="8", answer="3")]
+    assert [q.answer for q in read(tmp_path, json.dumps(numbers)).questions] == [4, 3]
+
+
+def test_choices_under_letters_make_letters_of_the_submission(tmp_path):
+    options = {"A": "배", "B": "산"}
+    rows = [SPLIT | {"options": options}, SPLIT | {"id": "8", "options": options}]
+    assert read(tmp_path, json.dumps(rows)).submission.letters
+    rows[1]["options"] = ["배", "산"]
+    assert not read(tmp_path, json.dumps(rows)).submission.letters
 
 
 def test_blank_values_of_other_programs_are_counted(tmp_path, capsys):

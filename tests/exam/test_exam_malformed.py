@@ -128,7 +128,7 @@ def test_training_data_needs_every_answer(tmp_path):
     path = tmp_path / "train.csv"
     path.write_text(HEAD + row() + "\n" + row(GOOD.replace("1}", "''}"), id="b") + "\n")
     assert len(read_exam(path)) == 2
-    with pytest.raises(UserError, match=r"row 2 \(line 3\), b: problems.answer: .*found none"):
+    with pytest.raises(UserError, match=r"row 2 \(line 3\), b: answer: .*found none"):
         read_exam(path, answers=True)
 
 
@@ -150,7 +150,7 @@ def test_every_wrong_row_is_listed_and_those_beyond_twenty_are_counted(tmp_path)
 def test_the_line_of_a_row_counts_newlines_in_earlier_fields(tmp_path):
     path = tmp_path / "exam.csv"
     path.write_text(HEAD + row(plus="하나\n둘\n셋") + "\n\n" + row("{}", id="b") + "\n")
-    with pytest.raises(UserError, match=r"row 2 \(line 6\), b: problems.choices"):
+    with pytest.raises(UserError, match=r"row 2 \(line 6\), b: problems.question"):
         read_exam(path)
 
 
