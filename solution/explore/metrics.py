@@ -63,14 +63,19 @@ class ExamKey:
         }
 
 
-def read_exam_key(exam: Path, solution: Path | None, seed: int) -> ExamKey:
+def read_exam_key(
+    exam: Path,
+    solution: Path | None,
+    seed: int,
+    columns: Mapping[str, str] | None = None,
+) -> ExamKey:
     """Read an exam and its answers, from `solution` where given, else from the exam itself.
 
     The public and private split is the solution's Usage, else drawn from `seed`.
     Raises UserError where a file is missing or invalid, or an answer is missing.
     """
     _check_exists(exam, f"Put the exam CSV there (columns {COLUMNS}), or use --exam FILE.")
-    read = read_exam(exam)
+    read = read_exam(exam, columns=columns)
     if solution is None:
         usage = public_private_split([question.id for question in read.questions], seed)
     else:

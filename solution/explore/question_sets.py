@@ -71,8 +71,9 @@ def _read_entry(
         return exam_key(Path(entry.name), questions, usage)
     if len(paths) == 1:
         own = solution or (resolve_path(entry.solution) if entry.solution else None)
-        return read_exam_key(paths[0], own, suite.seed)
-    questions = [q for path in paths for q in read_exam(path, answers=True).questions]
+        return read_exam_key(paths[0], own, suite.seed, entry.columns)
+    exams = [read_exam(path, answers=True, columns=entry.columns) for path in paths]
+    questions = [question for exam in exams for question in exam.questions]
     usage = public_private_split([question.id for question in questions], suite.seed)
     return exam_key(Path(entry.exam), questions, usage)
 

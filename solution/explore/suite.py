@@ -118,12 +118,14 @@ class ExamEntry(Config):
         exam: CSV in the contest's layout, or several with `*`; below `data` where that is set.
         solution: CSV with the answers, where the exam has none.
         hub: question set on the hub that replaces `exam` while `data` is not set.
+        columns: the file's columns by part, such as {question: stem}, where not recognised.
 
     """
 
     name: Name
     title: str = ""
     exam: str
+    columns: dict[str, str] = Field(default={})
     solution: LocalPath | None = None
     hub: Literal["kmmlu", "click", "mmmlu_ko"] | None = None
 

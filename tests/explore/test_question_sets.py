@@ -62,3 +62,11 @@ def test_rows_of_the_hubs_sets_become_questions():
     click = {"question": "?", "choices": ["가", "나", "다"], "answer": "나", "paragraph": None}
     found = hub_question("click", click, "x")
     assert (found.answer, found.paragraph, found.choices) == (2, "", ("가", "나", "다"))
+
+
+def test_a_suite_maps_the_columns_of_an_exam(tmp_path):
+    (tmp_path / "x.csv").write_text("key,body,A,B,right\nq7,Which?,one,two,B\n")
+    mapped = "{id: key, question: body, answer: right}"
+    entry = f"exams=[{{name: x, exam: x.csv, columns: {mapped}}}]"
+    [key] = read_exams(load_suite("korean", [entry], data=tmp_path), None, None).values()
+    assert [(q.id, q.question, q.answer) for q in key.questions] == [("q7", "Which?", 2)]
