@@ -2,7 +2,7 @@
 
     python benchmarks/kowiki_retrieval.py DATA [--lengths 150 300]
 
-DATA holds kobest/, korquad/ and kowiki/ (see docs/kowiki.md). Prints tables in Markdown.
+DATA holds kobest/, korquad/ and kowiki/ (see docs/guides/kowiki.md). Prints tables in Markdown.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from solution.core import ErrorCollector, UserError, atomic_write
-from solution.exam.csv_table import Row, read_table, refuse_cp949
+from solution.exam.csv_table import Row, read_table
 from solution.exam.exam_csv import MAX_CHOICES
 from solution.exam.layouts import answer_number
 from solution.exam.question import Exam, Question
@@ -30,7 +30,6 @@ def read_answer_key(path: Path) -> AnswerKey:
     """Read `id,answer,Usage`; raise UserError listing every wrong row."""
     problems = ErrorCollector(str(path))
     table = read_table(path, problems, required=("id", "answer", "Usage"))
-    refuse_cp949(table)
     key = AnswerKey({}, {})
     for row in table.rows:
         error = _add_row(row, key)

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A file of rows: columns and rows in order, SHA-256 and encoding of its bytes."""
+    """A file of rows: columns and rows in order, SHA-256 of its bytes."""
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     sha256: str
-    encoding: str
-    """`utf-8`, `utf-8-sig` (with a byte order mark) or `cp949`."""
+    byte_order_mark: bool = False
     format: str = "CSV"
     blank_rows: int = 0
     """Rows without any text, as Excel leaves them; they are skipped."""
@@ -64,16 +64,11 @@ def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = (
     """Read a table; rows of a wrong length are added to `problems`.
 
     Fields may be separated by commas, semicolons or tabs; JSON is a list of objects or one
-    object a line, whose nested values become JSON text. CP949 is decoded; a caller that does
-    not accept it calls `refuse_cp949`.
-
-    Raises:
-        UserError: No such file, not text, broken quoting or a missing column.
-
+    object a line, whose nested values become JSON text. Raises UserError for no such file, no
+    text in UTF-8, broken quoting or a missing column.
     """
     raw = _read_bytes(path)
-    text, encoding = _decode(path, raw)
-    separator = ""
+    text = _decode(path, raw)
     if text.lstrip()[:1] in ("[", "{"):
         kind, columns, records = _json_records(path, text)
     else:
@@ -97,17 +92,8 @@ def read_table(path: Path, problems: ErrorCollector, required: Sequence[str] = (
                 f"{row}: expected {len(columns)} fields ({', '.join(columns)}), found "
                 f"{len(fields)}; check its separators and quotation marks"
             )
-    digest = hashlib.sha256(raw).hexdigest()
-    return Table(path, columns, tuple(rows), digest, encoding, kind, blank)
-
-
-def refuse_cp949(table: Table) -> None:
-    """Raise UserError for a table that was not in UTF-8."""
-    if table.encoding == "cp949":
-        raise UserError(
-            f"{table.path}: expected UTF-8, found CP949 (EUC-KR), as Excel saves Korean text. "
-            "Save it as 'CSV UTF-8', or: iconv -f CP949 -t UTF-8 OLD.csv > NEW.csv"
-        )
+    digest, mark = hashlib.sha256(raw).hexdigest(), raw.startswith(b"\xef\xbb\xbf")
+    return Table(path, columns, tuple(rows), digest, mark, kind, blank)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -127,19 +113,19 @@ def _read_bytes(path: Path) -> bytes:
     return raw
 
 
-def _decode(path: Path, raw: bytes) -> tuple[str, str]:
+def _decode(path: Path, raw: bytes) -> str:
     try:
-        # Some programs write a second mark in front of the first.
-        text = raw.decode("utf-8").lstrip("\ufeff")
+        return raw.decode("utf-8").lstrip("\ufeff")  # some programs write two marks
     except UnicodeDecodeError as error:
-        try:
-            return raw.decode("cp949"), "cp949"
-        except UnicodeDecodeError:
-            raise UserError(
-                f"{path}: expected UTF-8 text, found byte 0x{raw[error.start]:02x} on line "
-                f"{_line_of(raw, error.start)} (binary or damaged). Save it as CSV UTF-8."
-            ) from error
-    return text, "utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else "utf-8"
+        found = (
+            f"byte 0x{raw[error.start]:02x} on line {_line_of(raw, error.start)} (binary or "
+        )
+        found += "damaged). Save it as CSV UTF-8."
+        with suppress(UnicodeDecodeError):
+            raw.decode("cp949")
+            found = "CP949 (EUC-KR), as Excel saves Korean text. Save it as 'CSV UTF-8', or: "
+            found += "iconv -f CP949 -t UTF-8 OLD.csv > NEW.csv"
+        raise UserError(f"{path}: expected UTF-8, found {found}") from error
 
 
 def _line_of(raw: bytes, position: int) -> int:

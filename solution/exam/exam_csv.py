@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from solution.core import ErrorCollector, UserError, atomic_write, log
-from solution.exam.csv_table import Row, read_table, refuse_cp949
+from solution.exam.csv_table import Row, read_table
 from solution.exam.layouts import Layout, answer_number, choice_texts, is_missing, recognise
 from solution.exam.literal import EXPECTED, ParseError, parse_literal
 from solution.exam.question import Exam, Question, SubmissionFormat
@@ -49,7 +49,6 @@ def read_exam(
     """
     problems = ErrorCollector(str(path))
     table = read_table(path, problems)
-    refuse_cp949(table)
     layout = recognise(table, columns)
     ignored: Counter[str] = Counter()
     with warnings.catch_warnings():

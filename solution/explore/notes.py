@@ -90,7 +90,7 @@ def _row_warnings(row: Row, best: Row) -> list[str]:
     if row.get("label_mass", 1.0) < EXPECTED_MASS:
         warnings.append(
             f"{name}: gives all labels together {row['label_mass']:.3f} of its probability: it "
-            "does not expect an answer here (see docs/scoring.md, Chat templates)"
+            "does not expect an answer here (see ./run.sh prompt)"
         )
     return warnings
 

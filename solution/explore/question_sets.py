@@ -32,11 +32,12 @@ def read_exams(suite: Suite, exam: Path | None, solution: Path | None) -> dict[s
 
     Raises UserError where a file is missing or invalid, or no question is left.
     """
+    exclusions = read_exclusions([resolve_path(file) for file in suite.exclude])
     if exam is not None:
-        return {exam.stem: read_exam_key(exam, solution, suite.seed)}
+        key = read_exam_key(exam, solution, suite.seed)
+        return {exam.stem: _without_excluded(key, exclusions, suite.limit)}
     if solution is not None and len(suite.exams) > 1:
         raise UserError(f"--solution {solution}: the suite has several exams; give --exam too.")
-    exclusions = read_exclusions([resolve_path(file) for file in suite.exclude])
     found: dict[str, ExamKey] = {}
     missing: list[str] = []
     for entry in suite.exams:

@@ -53,7 +53,7 @@ class Instructions(Config):
     columns: dict[Literal["instruction", "input", "answer", "rationale", "task"], str] = Field(
         default_factory=dict
     )
-    """Column of each part, where it has none of the usual names (docs/recipes.md)."""
+    """Column of each part, where it has none of the usual names (docs/guides/recipes.md)."""
     template: LocalPath = "alpaca"
     """Prompt template: a short name of solution/templates, or FILE.yaml."""
     per_task: int | None = Field(default=None, ge=1)

@@ -23,7 +23,7 @@ from solution.kowiki.sources import Page, Source, open_source, read_pages
 VERSION = 2
 """Raised when the same page gives other passages: older builds are not continued."""
 MAX_CHARS = 300
-"""The length of a passage; chosen by the retrieval test in docs/kowiki.md."""
+"""The length of a passage; chosen by the retrieval test in benchmarks/results/kowiki.md."""
 MIN_PAGE_CHARS = 100
 SHARD_CHARS = 4_000_000
 """Characters of source text in a shard; what a killed build repeats at most."""

@@ -18,7 +18,7 @@ from solution.core import Progress, UserError, atomic_directory, write_json
 from solution.kowiki.passages import COLUMNS, Passage, read_manifest, read_passages
 
 K1, B = 0.6, 0.4
-"""Chosen by the retrieval test in docs/kowiki.md."""
+"""Chosen by the retrieval test in benchmarks/results/kowiki.md."""
 VERSION = 2
 _ABOUT, _TEXTS = "index.json", "passages.arrow"
 _BATCH = 4096
@@ -69,7 +69,7 @@ class Index:
 def bigrams(text: str) -> list[str]:
     """Split each word into its character bigrams; the first pairs a blank with its start.
 
-    The blank marks where words begin, which is worth 1 to 2 points of recall (docs/kowiki.md).
+    The blank marks where words begin, which is worth 1 to 2 points of recall.
     """
     words = (f" {word}" for word in _WORD.findall(text.lower()))
     return [word[i : i + 2] for word in words for i in range(len(word) - 1)]

@@ -94,7 +94,7 @@ def _search(
     for question in questions:
         found = Found()
         if len(question.paragraph) <= config.max_paragraph_chars:
-            # The paragraph is not part of the query: it halves the recall (docs/kowiki.md).
+            # The paragraph is not part of the query: it halves the recall.
             query = " ".join((question.question, *question.choices))
             [hits] = index.search([query], config.top_k)
             overlaps = [bigram_overlap(h.passage.titled, question.question) for h in hits]

@@ -28,7 +28,7 @@ Value = dict[str, Any]
 
 
 def boards(runs: Sequence[RunResult], failed: Sequence[Failure]) -> list[Value]:
-    """Return one value per exam, in the order of the runs; see docs/report.md."""
+    """Return one value per exam, in the order of the runs; see docs/guides/report.md."""
     by_exam: dict[str, list[RunResult]] = {}
     for run in runs:
         asked = [(q.id, q.paragraph, q.question, q.choices) for q in run.questions]

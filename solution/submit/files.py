@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SUBMISSION, PUBLIC, PRIVATE = "submission.csv", "public.csv", "private.csv"
 LABELS = {True: "a letter from A to J", False: "a whole number"}
 EXAMPLES = 3
-CP949 = "expected UTF-8, found CP949 (EUC-KR): save it as 'CSV UTF-8'"
 
 
 def read_target(exam: Path, sample: Path | None = None) -> Exam:
@@ -79,15 +78,13 @@ def read_submission(file: Path, exam: Exam) -> tuple[dict[str, int], bool]:
     """
     problems = ErrorCollector(str(file))
     table = read_table(file, problems)
-    if table.encoding == "cp949":
-        problems.add(CP949)
     choices = {q.id: len(q.choices) for q in exam.questions}
     answers = check_rows(table, choices, problems, exam.submission)
     problems.raise_if_any(
         f"Expected columns {','.join(exam.submission.columns)}, one row per question in the "
         "exam's order (or that of --sample), UTF-8."
     )
-    return answers, table.encoding == "utf-8-sig"
+    return answers, table.byte_order_mark
 
 
 def check_rows(

@@ -27,13 +27,9 @@ class Gain(NamedTuple):
     """Lower end of the 95 % interval of the difference, clustered by passage."""
     high: float
 
-    @property
-    def difference(self) -> float:
-        """Accuracy of the ensemble minus that of the best single run."""
-        return self.ensemble - self.best
-
     def __str__(self) -> str:
-        low, middle, high = (100 * value for value in (self.low, self.difference, self.high))
+        difference = self.ensemble - self.best
+        low, middle, high = (100 * value for value in (self.low, difference, self.high))
         chance = "" if self.low > 0 else " The interval includes 0: it may be chance."
         return (
             f"Cross-validated over passages: best run {self.best:.4f}, ensemble "

@@ -70,3 +70,13 @@ def test_a_suite_maps_the_columns_of_an_exam(tmp_path):
     entry = f"exams=[{{name: x, exam: x.csv, columns: {mapped}}}]"
     [key] = read_exams(load_suite("korean", [entry], data=tmp_path), None, None).values()
     assert [(q.id, q.question, q.answer) for q in key.questions] == [("q7", "Which?", 2)]
+
+
+def test_limit_and_exclusions_hold_for_an_exam_of_the_command_line_too(tmp_path):
+    exam = write_questions(
+        tmp_path / "e.csv", [(f"q{n}", f"{n}?", ["가", "나"], 1) for n in range(4)]
+    )
+    (tmp_path / "ids.txt").write_text("id\nq0\n")
+    suite = load_suite("embedded", ["limit=2", f"exclude=[{tmp_path / 'ids.txt'}]"])
+    [key] = read_exams(suite, exam, None).values()
+    assert [question.id for question in key.questions] == ["q1", "q2"]

@@ -1,11 +1,13 @@
 """Test questions and forbidden sources in the recorded training data are refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from solution.cli import main
 from solution.exam import Question, read_exam, write_exam
 from solution.scoring import ChoiceScores, TrainedQuestion, trained, write_predictions
-from solution.submit import write_submission
+from solution.submit import validate, write_submission
 
 CHOICES = ("가", "나", "다", "라")
 TEST = [Question(f"x{i}", f"글 {i}", "알맞은 것은?", CHOICES) for i in range(3)]
@@ -50,6 +52,15 @@ def test_a_test_row_by_id_or_by_text_is_refused_with_its_id(submitted, capsys, r
     assert submitted(trained([OTHER, row])) == 2
     message = capsys.readouterr().err
     assert f"{row.id}: training row is test question x1" in message and "1 problem\n" in message
+
+
+def test_row_numbers_as_ids_of_both_files_are_no_overlap(tmp_path):
+    write_exam(tmp_path / "test.csv", [replace(q, id=str(i)) for i, q in enumerate(TEST)])
+    scored = [ChoiceScores(str(i), (-1.0,) * 4, (0.25,) * 4, 1, 0.0) for i in range(3)]
+    facts = {"trained_on": trained([replace(OTHER, id="1")])}
+    write_submission(tmp_path / "out", scored, read_exam(tmp_path / "test.csv"), facts)
+    said = validate(tmp_path / "out" / "submission.csv", tmp_path / "test.csv")
+    assert "Trained on 1 rows: no test question" in said
 
 
 @pytest.mark.parametrize(

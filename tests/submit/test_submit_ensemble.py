@@ -82,7 +82,7 @@ def test_a_run_that_guesses_gets_hardly_any_weight(votes):
 def test_the_gain_of_two_equal_runs_is_zero():
     tables, answers = runs([1.0], correlation=0.0, number=200)
     gain = measure_gain(stack([tables[0], tables[0]]), answers, range(200))
-    assert (gain.difference, gain.low, gain.high) == (0, 0, 0)
+    assert (gain.ensemble - gain.best, gain.low, gain.high) == (0, 0, 0)
 
 
 def test_a_tie_of_votes_goes_to_the_first_source():
