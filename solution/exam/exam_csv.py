@@ -54,7 +54,7 @@ def read_exam(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python warns of '\d' in a literal
         parsed = _parse_rows(table.rows, layout, problems, ignored)
-    by_text = any(_names_a_text(row) for row in parsed)
+    by_text = _answers_are_texts(parsed)
     questions = []
     for row in parsed:
         try:
@@ -189,13 +189,11 @@ def _choices(value: Any, field: str, ignored: Counter[str]) -> tuple[str, ...]:
     return tuple(_clean(field, choice) for choice in value)
 
 
-def _names_a_text(row: _Parsed) -> bool:
-    """Whether the answer can only be the text of a choice, not its number or letter."""
-    texts, choices = map(str, row.given), row.question.choices
-    return any(
-        text.strip() in choices and not 1 <= (answer_number(text) or 0) <= len(choices)
-        for text in texts
-    )
+def _answers_are_texts(rows: Sequence[_Parsed]) -> bool:
+    """Whether every answer is the text of a choice, and one can be nothing else."""
+    found = [(str(v).strip(), row.question.choices) for row in rows for v in row.given]
+    certain = (not 1 <= (answer_number(text) or 0) <= len(own) for text, own in found)
+    return all(text in own for text, own in found) and any(certain)
 
 
 def _answer(row: _Parsed, by_text: bool, needed: bool) -> int | None:
@@ -209,8 +207,9 @@ def _answer(row: _Parsed, by_text: bool, needed: bool) -> int | None:
     for value in given:
         text = str(value).strip() if isinstance(value, int | str) and value is not True else ""
         same = [n for n, choice in enumerate(choices, start=1) if choice.strip() == text]
-        letter = len(text) == 1 and text.isalpha()
-        number = same[0] if len(same) == 1 and (by_text or letter) else answer_number(text)
+        number = answer_number(text)
+        if len(same) == 1 and (by_text or number is None or text.isalpha()):
+            number = same[0]
         if number == 0:
             raise ParseError(f"{expected}, found 0: count the answers from 1, not from 0")
         if number is None or number > len(choices):

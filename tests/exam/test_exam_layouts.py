@@ -172,6 +172,9 @@ def test_answers_by_text_are_not_taken_for_numbers(tmp_path, capsys):
     assert "answers are texts of choices" in capsys.readouterr().err
     numbers = [flat(choices=["2", "4", "8", "1"], answer="4"), flat(id="8", answer="3")]
     assert [q.answer for q in read(tmp_path, json.dumps(numbers)).questions] == [4, 3]
+    wrong = [flat(choices=["5", "6"], answer=5), flat(id="8", choices=["2", "1"], answer=1)]
+    with pytest.raises(UserError, match="from 1 to 2, found '5'"):
+        read(tmp_path, json.dumps([*wrong, flat(id="9", answer=1)]))
 
 
 def test_choices_under_letters_make_letters_of_the_submission(tmp_path):
