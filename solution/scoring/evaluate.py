@@ -129,12 +129,17 @@ def _sizes(encoded: Sequence[Sequence[Encoded]]) -> dict[str, int]:
 def token_metrics(counts: TokenCounts) -> dict[str, float]:
     """Return `tokens_computed` and `tokens_shared_ratio`, the fraction that sharing saved.
 
-    What a cache held counts in neither.
+    What a cache held counts in neither. `recomputed_in_float32` counts rows that overflowed.
     """
+    if counts.recomputed_rows:
+        log(
+            f"{counts.recomputed_rows} rows overflowed in 16 bit and were recomputed in float32"
+        )
     ratio = 1 - counts.tokens_computed / max(counts.tokens_unshared, 1)
     return {
         "tokens_computed": counts.tokens_computed,
         "tokens_shared_ratio": round(ratio, 4) if counts.tokens_unshared else 0.0,
+        "recomputed_in_float32": counts.recomputed_rows,
     }
 
 

@@ -45,9 +45,11 @@ class TokenCounts:
 
     `tokens_unshared` counts the tokens of all requests, `tokens_unique` those that remain where
     shared prefixes count once, `tokens_computed` those that went through the model.
+    `recomputed_rows` overflowed in 16 bit and were computed again in float32.
     """
 
     requests: int = 0
     tokens_unshared: int = 0
     tokens_unique: int = 0
     tokens_computed: int = 0
+    recomputed_rows: int = 0

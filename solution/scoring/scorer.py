@@ -14,8 +14,10 @@ from solution.scoring.logprobs import OnRows
 from solution.scoring.prefix_tree import Ids, common_prefix_length
 from solution.scoring.prefix_tree_runner import UNLIMITED, PrefixTreeRunner, run_unshared
 from solution.scoring.requests import Request, Result, TokenCounts
+from solution.scoring.rope import original_length
 from solution.scoring.score_cache import ScoreCache
 from solution.scoring.tree_support import supports_tree_attention
+from solution.scoring.upcast import float32_by_layer
 
 if TYPE_CHECKING:
     from solution.models import LoadedModel
@@ -102,7 +104,8 @@ def score_model(
     of finished questions, `counts` adds up tokens. In float32 results don't depend on batches
     (but for rounding, 1e-6); in 16 bit a near tie may depend on them.
 
-    Raises UserError where a score is not finite or a question does not fit into memory.
+    A row whose score is not finite is computed again in float32.
+    Raises UserError where that is not finite either, or a question does not fit into memory.
     """
     return _score(_Job(model, batch_tokens, on_batch, counts, None, UNLIMITED), encoded)
 
@@ -225,6 +228,7 @@ def _results(
         found = {first[key]: _decode(value) for key, value in stored.items()}
 
     def on_rows(complete: Mapping[int, list[Result]]) -> None:
+        complete = _recompute(job, rows, complete)
         for row, results in complete.items():
             check_finite(names[row], [value for one in results for value in one.values])
         if cache:
@@ -245,6 +249,23 @@ def _results(
     return [found[first[key]] for key in keys]
 
 
+def _recompute(
+    job: _Job, rows: Sequence[list[Request]], complete: Mapping[int, list[Result]]
+) -> dict[int, list[Result]]:
+    """Return the results with rows that overflowed in 16 bit computed again in float32."""
+    values = {row: [v for one in some for v in one.values] for row, some in complete.items()}
+    some = [row for row, found in values.items() if not all(map(math.isfinite, found))]
+    found = dict(complete)
+    if some:
+        counts = job.counts if job.counts is not None else TokenCounts()
+        counts.recomputed_rows += len(some)
+        requests = [request for row in some for request in rows[row]]
+        with float32_by_layer(job.model):
+            reader = make_reader(job.model)
+            run_unshared(reader, requests, found.update, done=(), counts=TokenCounts())
+    return found
+
+
 def _decode(value: Any) -> list[Result]:
     return [Result(tuple(values), is_greedy) for values, is_greedy in value]
 
@@ -256,6 +277,12 @@ def _run(job: _Job, requests: Sequence[Request], on_rows: OnRows, done: Containe
         if not supports_tree_attention(reader):
             run_unshared(reader, requests, on_rows, done=done, counts=counts)
             return
+        length = original_length(job.model.config) or UNLIMITED
+        long = {request.row for request in requests if len(request.ids) > length}
+        if long:  # frequencies follow the longest row that is computed together
+            each = [request for request in requests if request.row in long]
+            run_unshared(reader, each, on_rows, done=done, counts=counts)
+            requests = [request for request in requests if request.row not in long]
         limit = _max_tokens(job, reader.device.type)
         rows = job.max_rows if job.cache else UNLIMITED
         runner = PrefixTreeRunner(reader, limit, max_rows=rows, counts=counts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from solution.scoring.tree_batch import AttentionBlock, TreeBatch
+from solution.scoring.tree_batch import PIECE_TOKENS, AttentionBlock, TreeBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,12 +63,19 @@ def tree_attention(
     outputs = []
     for block in batch.blocks:
         keys, values = _visible(module, key, value, block)
-        mask = None
-        if softcap is not None or not block.is_causal(sliding_window):
-            mask = batch.mask(block, sliding_window, query)
         part = query[:, :, block.start : block.stop]
-        output = _attend(part, keys, values, mask=mask, scaling=scaling, softcap=softcap)
-        outputs.append(output.transpose(1, 2))
+        if softcap is None and block.is_causal(sliding_window):
+            output = _attend(part, keys, values, mask=None, scaling=scaling, softcap=None)
+            outputs.append(output.transpose(1, 2))
+            continue
+        # In pieces: scores and masks of a whole run would grow with its square.
+        for first in range(0, part.shape[2], PIECE_TOKENS):
+            last = min(first + PIECE_TOKENS, part.shape[2])
+            seen = block.prefix_length + last
+            mask = batch.mask(block, sliding_window, query, first, last)
+            piece = part[:, :, first:last], keys[:, :, :seen], values[:, :, :seen]
+            output = _attend(*piece, mask=mask, scaling=scaling, softcap=softcap)
+            outputs.append(output.transpose(1, 2))
     if batch.kv_cache is not None:
         batch.kv_cache[module] = (key, value)
     return torch.cat(outputs, 1), None  # the blocks cover the sequence in its order

@@ -124,30 +124,35 @@ class TreeBatch:
         ]
         return begin
 
-    def mask(self, block: AttentionBlock, window: int | None, like: Tensor) -> Tensor:
-        """Return the additive mask of a block: 0 where a token sees another, else -inf.
+    def mask(
+        self, block: AttentionBlock, window: int | None, like: Tensor, first: int, last: int
+    ) -> Tensor:
+        """Return the additive mask of a block's tokens first..last and what is before them.
 
-        `window` counts the positions that a token sees, its own included.
+        0 where a token sees another, else -inf; (1, 1, last - first, prefix + last). `window`
+        counts the positions that a token sees, its own included.
         """
-        key = (block, window, like.device, like.dtype)
+        key = (block, window, like.device, like.dtype, first)
         if key not in self.masks:
-            self.masks[key] = _mask(block, window, like)
+            self.masks[key] = _mask(block, window, like, first, last)
         return self.masks[key]
 
 
-def _mask(block: AttentionBlock, window: int | None, like: Tensor) -> Tensor:
+def _mask(
+    block: AttentionBlock, window: int | None, like: Tensor, first: int, last: int
+) -> Tensor:
     import torch
 
-    count, device = block.stop - block.start, like.device
-    own = torch.arange(count, device=device)
-    subtree_end = torch.tensor(block.subtree_end, device=device)
-    visible = (own[None] <= own[:, None]) & (own[:, None] < subtree_end[None])
-    prefix = torch.ones(count, block.prefix_length, dtype=torch.bool, device=device)
-    visible = torch.cat((prefix, visible), 1)
+    device, prefix = like.device, block.prefix_length
+    own = torch.arange(last, device=device)
+    subtree_end = torch.tensor(block.subtree_end[:last], device=device)
+    visible = (own[None] <= own[first:, None]) & (own[first:, None] < subtree_end[None])
+    before = torch.ones(last - first, prefix, dtype=torch.bool, device=device)
+    visible = torch.cat((before, visible), 1)
     if window is not None:
-        at = torch.tensor(block.positions, device=device)
-        keys = torch.cat((torch.arange(block.prefix_length, device=device), at))
-        visible &= at[:, None] - keys[None] < window
+        at = torch.tensor(block.positions[:last], device=device)
+        keys = torch.cat((torch.arange(prefix, device=device), at))
+        visible &= at[first:, None] - keys[None] < window
     mask = torch.full(visible.shape, float("-inf"), dtype=like.dtype, device=device)
     return mask.masked_fill(visible, 0)[None, None]
 

@@ -43,7 +43,8 @@ def supports_tree_attention(reader: LogitReader) -> bool:
         if not _supported[reader.model]:
             log(
                 "Prefix sharing disabled (slower): this model mixes tokens outside attention "
-                "or ignores attention functions, so each prompt is computed by itself."
+                "(8-bit weights do) or ignores attention functions, so each prompt is computed "
+                "by itself."
             )
     return _supported[reader.model]
 
@@ -59,6 +60,9 @@ def attention_path(model: Any) -> str:
 def _branches_agree(reader: LogitReader) -> bool:
     import torch
 
+    # LLM.int8 chooses columns by the largest values of all tokens computed together.
+    if any(type(one).__name__ == "Linear8bitLt" for one in reader.model.modules()):
+        return False
     settings = reader.decoder.config.get_text_config()
     kinds = set(getattr(settings, "layer_types", None) or ())
     if not kinds <= SUPPORTED_LAYERS or getattr(settings, "attention_chunk_size", None):

@@ -107,7 +107,8 @@ def test_a_batch_shows_every_token_its_prefix_and_nothing_else(sequences, block_
     for block in batch.blocks:
         places = [p for span in block.prefix for p in range(span.start, span.stop)]
         places += range(block.start, block.stop)
-        mask = batch.mask(block, None, torch.zeros(1))[0, 0]
+        count = block.stop - block.start
+        mask = batch.mask(block, None, torch.zeros(1), 0, count)[0, 0]
         for i, row in enumerate(mask):
             chain = [places[j] for j in range(len(places)) if row[j] == 0]
             seen_by[block.start + i] = tuple(batch.ids[p] for p in chain)
