@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from solution.core import UserError, load_config, log, resolve_config
-from solution.finetune.recipe import LINEAR_MODULES, Recipe, create_tiny_model
+from solution.finetune.peft_model import resolve_targets
+from solution.finetune.recipe import Recipe, create_tiny_model
 from solution.models import (
     GIB,
     FinetuneSpec,
@@ -55,7 +56,7 @@ def plan(
         shape = read_shape(ModelReference(model=model, quantization="4bit"))
         return render(plan_memory(shape, _default_spec(shape, length, dtype, on_gpu), memory))
     config = load_config(resolve_config("recipes", str(recipe)), Recipe, overrides)
-    config = create_tiny_model(config)
+    config = resolve_targets(create_tiny_model(config))
     shape, wanted = read_shape(config.model), config.train.max_seq_length
     rows = wanted if isinstance(wanted, int) else config.model.max_length
     dtype = dtype if config.model.dtype == "auto" else config.model.dtype
@@ -73,7 +74,7 @@ def finetune_spec(
         batch=recipe.train.batch_size,
         method=recipe.method,
         rank=recipe.lora.r,
-        targets=adapter.target_modules,
+        targets=tuple(adapter.target_modules),
         feedforward=recipe.ia3.feedforward_modules,
         quantization="4bit" if shape.is_4bit else recipe.model.quantization,
         dtype=dtype,
@@ -118,11 +119,9 @@ def device_memory(hardware: Hardware) -> float:
 def _default_spec(
     shape: ModelShape, length: int | None, dtype: str, on_gpu: bool
 ) -> FinetuneSpec:
-    names = {matrix.name for matrix in shape.matrices}
-    known = tuple(name for name in LINEAR_MODULES if name in names)
     return FinetuneSpec(
         length or min(DEFAULT_LENGTH, shape.positions),
-        targets=known or tuple(sorted(names)),
+        targets=tuple(dict.fromkeys(matrix.name for matrix in shape.matrices)),
         quantization="4bit",
         dtype=dtype,
         optimizer="adamw_8bit",

@@ -11,6 +11,9 @@ from solution.scoring import AttentionBlock, TreeBatch, causal_of, use_tree_atte
 # Largest difference of logits between packed and unpacked, relative to their range.
 TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 2e-2, "torch.bfloat16": 1e-1}
 
+# Largest leak, relative to what tokens of a pair that is not isolated do to each other.
+MAX_LEAK = 0.25
+
 
 @contextmanager
 def packed_attention(model: Any, lengths: Sequence[int]) -> Iterator[None]:
@@ -41,28 +44,38 @@ def packed_kwargs(model: Any, lengths: Sequence[int]) -> dict[str, Any]:
 def packing_is_isolated(model: Any, first: Sequence[int], second: Sequence[int]) -> bool:
     """Return whether the last logits of `second` are the same after `first` and alone.
 
-    Some models mix tokens outside attention, and patched ones may ignore it.
+    Some models mix tokens outside attention, patched ones may ignore it, and dropout inside
+    attention is not supported. The difference is compared with that of a pair which is not
+    isolated: in 16 bit, rounding alone may be as large as a leak in another model.
     """
     import torch
 
-    if getattr(model.config.get_text_config(), "attention_dropout", 0):
-        return False
     device = next(model.parameters()).device
     lengths = [len(first), len(second)]
     ids = torch.tensor([[*first, *second]], device=device)
     positions = torch.tensor([[*range(lengths[0]), *range(lengths[1])]], device=device)
     training = model.training
     model.eval()
+
+    def packed() -> Any:
+        with packed_attention(model, lengths):
+            extra = packed_kwargs(model, lengths)
+            options = {"position_ids": positions, "use_cache": False, **extra}
+            return model(input_ids=ids, **options).logits[0, -1].float()
+
     try:
         with torch.no_grad():
             alone = model(input_ids=ids[:, lengths[0] :], use_cache=False).logits[0, -1]
-            with packed_attention(model, lengths):
-                extra = packed_kwargs(model, lengths)
-                both = model(input_ids=ids, position_ids=positions, use_cache=False, **extra)
+            crossed = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+            both = packed()
+            model.train()  # where dropout of the attention would be asked for
+            packed()
     except Exception:  # a model that does not support the arguments does not support packing
         return False
     finally:
         model.train(training)
     value_range = float(alone.max() - alone.min()) or 1.0
-    difference = float((both.logits[0, -1] - alone).abs().max())
-    return difference <= TOLERANCE.get(str(alone.dtype), 1e-1) * value_range
+    leak = float((both - alone.float()).abs().max())
+    contamination = float((crossed - alone.float()).abs().max())
+    within = leak <= TOLERANCE.get(str(alone.dtype), 1e-1) * value_range
+    return within and leak <= max(MAX_LEAK * contamination, 1e-5 * value_range)

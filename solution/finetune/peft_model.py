@@ -6,11 +6,42 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from solution.core import UserError, resolve_path
+from solution.core import UserError, log, resolve_path
 from solution.finetune.recipe import Recipe
-from solution.models import ModelReference, disable_avx512_repacking
+from solution.models import ModelReference, disable_avx512_repacking, read_shape
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+# Weights outside linear layers and embeddings from which on it is said that they are not tuned.
+FUSED_SHARE = 0.2
+
+
+def resolve_targets(recipe: Recipe) -> Recipe:
+    """Return the recipe with the names of the modules that its adapter is put on.
+
+    They are read from the model's configuration. Raises UserError for a name that it lacks.
+    """
+    if recipe.method == "full":
+        return recipe
+    shape = read_shape(recipe.model)
+    names = tuple(dict.fromkeys(matrix.name for matrix in shape.matrices))
+    adapter = recipe.lora if recipe.method == "lora" else recipe.ia3
+    wanted = names if adapter.target_modules == "all-linear" else adapter.target_modules
+    missing = sorted(set(wanted) - set(names))
+    if missing or not names:
+        raise UserError(
+            f"{recipe.method}.target_modules: {recipe.model.model} has no "
+            f"{', '.join(missing) or 'linear layers'}. It has {', '.join(sorted(names))}."
+        )
+    if shape.rest > FUSED_SHARE * (shape.rest + shape.linear):
+        share = shape.rest / (shape.rest + shape.linear + shape.head)
+        log(
+            f"{recipe.model.model}: {share:.0%} of the weights are no linear layers (fused "
+            "experts, for example): the adapter leaves them unchanged."
+        )
+    if recipe.method == "ia3":
+        return recipe
+    lora = recipe.lora.model_copy(update={"target_modules": wanted})
+    return recipe.model_copy(update={"lora": lora})
 
 
 def load_base_model(recipe: Recipe, max_length: int, dtype: str) -> Any:
@@ -43,11 +74,10 @@ def load_base_model(recipe: Recipe, max_length: int, dtype: str) -> Any:
 def add_adapter(recipe: Recipe, model: Any, max_length: int) -> Any:
     """Make the recipe's parameters trainable; outputs are unchanged at initialisation.
 
-    Raises UserError: the model has no module of the recipe's names, or `adapter_init` differs.
+    Raises UserError: `adapter_init` differs.
     """
     if recipe.method == "full":
         return model.requires_grad_(True)
-    _check_modules(recipe, model)
     peft_model = (
         _ia3(recipe, model) if recipe.method == "ia3" else _lora(recipe, model, max_length)
     )
@@ -102,6 +132,7 @@ def _lora(recipe: Recipe, model: Any, max_length: int) -> Any:
     from unsloth import FastLanguageModel
 
     lora = recipe.lora
+    assert lora.target_modules != "all-linear", "resolve_targets comes first"
     return FastLanguageModel.get_peft_model(
         model,
         r=lora.r,
@@ -131,15 +162,3 @@ def _ia3(recipe: Recipe, model: Any) -> Any:
     )
     peft_model = get_peft_model(model, config)
     return FastLanguageModel.for_training(peft_model) or peft_model
-
-
-def _check_modules(recipe: Recipe, model: Any) -> None:
-    modules = {name.rpartition(".")[2]: module for name, module in model.named_modules()}
-    wanted = recipe.lora if recipe.method == "lora" else recipe.ia3
-    missing = sorted(set(wanted.target_modules) - modules.keys())
-    if missing:
-        linear = sorted(name for name, one in modules.items() if hasattr(one, "in_features"))
-        raise UserError(
-            f"{recipe.method}.target_modules: the model has no {', '.join(missing)}. "
-            f"It has {', '.join(linear)}."
-        )

@@ -25,8 +25,6 @@ from solution.finetune.worker_process import run_in_process
 from solution.kowiki import RetrievalConfig
 from solution.models import ModelReference, make_tiny
 
-LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
 
 class Kowiki(Config):
     """Training rows from a wiki, per question of the training file."""
@@ -105,7 +103,10 @@ class Lora(Config):
     """Scale by alpha/sqrt(r) instead of alpha/r."""
     use_dora: bool = False
     """Train magnitude and direction of the weights separately (arXiv 2402.09353)."""
-    target_modules: tuple[str, ...] = Field(default=LINEAR_MODULES, min_length=1)
+    target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
+        default="all-linear", min_length=1
+    )
+    """Names of linear layers; all-linear: every one but the output head."""
 
 
 class Ia3(Config):

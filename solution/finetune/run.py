@@ -9,6 +9,7 @@ from solution.exam import load_prompt
 from solution.finetune.data import load_data
 from solution.finetune.distributed import rank_zero_logging
 from solution.finetune.folds import train_folds
+from solution.finetune.peft_model import resolve_targets
 from solution.finetune.recipe import create_tiny_model, read_recipe
 from solution.finetune.single import train_and_score
 from solution.finetune.stages import train_stages
@@ -33,6 +34,7 @@ def finetune(
     Raises UserError: wrong input, which leaves nothing behind.
     """
     config = create_tiny_model(read_recipe(recipe, train, test, overrides))
+    config = resolve_targets(config)
     prompt = load_prompt(config.prompt)
     directory = out or Path("runs") / "finetune" / config.name
     if config.stages:

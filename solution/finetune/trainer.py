@@ -206,6 +206,7 @@ def make_trainer(
         packing=False,
         padding_free=False,
         max_length=None,
+        router_aux_loss_coef=0.0,  # adapters leave routers unchanged
         per_device_train_batch_size=1,  # one step, which the trainer splits
         gradient_accumulation_steps=1,
         learning_rate=train.learning_rate,

@@ -156,21 +156,30 @@ def _count_modules(config: Any, reference: ModelReference) -> Counts:
     """Build the model on the meta device, without weights, and count its modules."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
             config, trust_remote_code=reference.trust_remote_code
         )
-    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    ends = [model.get_output_embeddings()]
+    ends += [one for one in model.modules() if isinstance(one, torch.nn.Embedding)]
     embeddings = {id(module.weight): int(module.weight.numel()) for module in ends if module}
     matrices = tuple(
-        Matrix(name.rpartition(".")[2], module.in_features, module.out_features)
+        Matrix(name.rpartition(".")[2], *_sizes(module))
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and id(module.weight) not in embeddings
+        if isinstance(module, torch.nn.Linear | Conv1D) and id(module.weight) not in embeddings
     )
     head = sum(embeddings.values())
     total = sum(int(weight.numel()) for weight in model.parameters())
     return matrices, head, total - head - sum(m.inputs * m.outputs for m in matrices)
+
+
+def _sizes(module: Any) -> tuple[int, int]:
+    """Inputs and outputs of a linear layer; GPT-2's Conv1D holds its weight transposed."""
+    if hasattr(module, "in_features"):
+        return module.in_features, module.out_features
+    return module.nx, module.nf
 
 
 def _build_config(values: dict[str, Any], name: str) -> Any:

@@ -11,7 +11,7 @@ from solution.core import load_config, resolve_path
 from solution.exam import load_prompt, read_exam, write_exam
 from solution.explore import explore, run_candidates, worker
 from solution.finetune.data import load_data
-from solution.finetune.peft_model import tuned_reference
+from solution.finetune.peft_model import resolve_targets, tuned_reference
 from solution.finetune.recipe import LEARNING_RATES, Recipe, create_tiny_model, read_recipe
 from solution.models import ChatTemplate, load
 from solution.scoring import encode, evaluate, score_model
@@ -38,6 +38,7 @@ def train(name, changes, folder, monkeypatch):
 
     monkeypatch.chdir(folder)
     recipe = create_tiny_model(read_recipe(f"tiny/{name}", None, None, changes))
+    recipe = resolve_targets(recipe)
     prompt = load_prompt(recipe.prompt)
     data = load_data(recipe.data)
     some = read_exam(resolve_path("data/embedded/train.csv"), answers=True).questions[:6]
