@@ -93,7 +93,7 @@ def test_another_test_file_makes_the_recipes_solution_void(world):
         ("prompt=absent", "absent"),
         ("data.train=absent.csv", "absent.csv: no such file"),
         ("data.solution=absent.csv", "absent.csv: no such file"),
-        ("data.train=test.csv", "problems.answer"),
+        ("data.train=test.csv", "answer: expected"),
         ("data.test=train.csv", "in both files"),
         ("data.solution=test.csv", "Usage"),
         ("train", "key=value"),
