@@ -7,7 +7,7 @@ imported, by the scorer of `explore` and `predict`.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from solution.finetune.data import FinetuneData
 from solution.finetune.worker_process import run_in_process
 from solution.models import ModelReference, load
 from solution.scoring import ChoiceScores, evaluate
+
+# Share of one answer from which on answers are called constant; too few questions to compare.
+CONSTANT, FEW_QUESTIONS = 0.95, 100
 
 
 class EvalResult(NamedTuple):
@@ -95,6 +98,26 @@ def by_group(
     return {group: sum(hits) / len(hits) for group, hits in correct.items()}
 
 
+def warnings(
+    label: str, scored: Sequence[ChoiceScores], asked: Sequence[Question]
+) -> list[str]:
+    """Return why the accuracy on an exam says little, one line each."""
+    if not asked or any(question.answer is None for question in asked):
+        return []
+    found, count = [], len(asked)
+    answer, times = Counter(one.answer for one in scored).most_common(1)[0]
+    if times >= CONSTANT * count:
+        found.append(f"{label}: answer {answer} to {times / count:.0%} of the questions")
+    right = sum(one.answer == q.answer for one, q in zip(scored, asked, strict=True))
+    always, hits = Counter(q.answer for q in asked).most_common(1)[0]
+    if right <= hits:
+        found.append(f"{label}: no better than always answering {always} ({hits / count:.4f})")
+    if count < FEW_QUESTIONS:
+        half = 1.96 * (right / count * (1 - right / count) / count) ** 0.5
+        found.append(f"{label}: only {count} questions, so ±{100 * half:.0f} points by chance")
+    return found
+
+
 def before_after_table(run: Path) -> str:
     """Format the accuracies of a finished run before and after training."""
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -111,6 +134,8 @@ def before_after_table(run: Path) -> str:
         if before.get(group) is not None
     ]
     parts = [aligned(["accuracy", "before", "after", "points"], rows)]
+    if found := metrics.get("warnings"):
+        parts.append("\n".join(found))
     memory, retrieval = metrics.get("memory"), metrics.get("retrieval")
     if memory and memory["device"] == "cuda":
         planned, measured = memory["planned_gib"], memory["measured_gib"]

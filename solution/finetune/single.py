@@ -36,6 +36,7 @@ from solution.finetune.evaluate import (
     Plan,
     accuracies,
     evaluate_in_subprocess,
+    warnings,
 )
 from solution.finetune.memory import plan_training
 from solution.finetune.model_card import data_card, model_card
@@ -265,6 +266,10 @@ def _score_after(
         "dtype": result.dtype,
         "max_length": result.max_length,
         "after": accuracies(scored, data),
+        "warnings": [
+            *warnings("validation", scored["validation"], data.validation),
+            *warnings("test", scored["test"], data.test.questions),
+        ],
         "retrieval": retrieval,
         "scoring": result.counts,
     }
