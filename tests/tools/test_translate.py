@@ -14,9 +14,8 @@ from solution.core import UserError, resolve_path
 from solution.exam import read_exam
 from solution.finetune.instruction_data import load_instructions
 from solution.finetune.recipe import Instructions
-from tools.translate.protect import KEPT, Lost, check_kept, hidden, restored
-from tools.translate.translation import JOURNAL, draw, translate
-from tools.translate.translators import FOOTNOTES, XML, translator
+from tools.translate import JOURNAL, draw, translate
+from tools.translators import KEPT, TranslationError, deepl_translator, model_translator
 
 SAID = "Leah had 1,032.5 apples & {name} <b> ate 35% of them.\nHow many? (A) few [END] $x_1$"
 WORD = re.compile(r"[A-Za-z]+")
@@ -87,22 +86,19 @@ def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("marks", [XML, FOOTNOTES], ids=["xml", "footnotes"])
-def test_numbers_and_placeholders_are_hidden_and_put_back_whatever_their_order(marks):
-    text, kept = hidden(SAID, marks)
+@pytest.mark.parametrize("by", ["deepl", "model"])
+def test_numbers_and_placeholders_are_hidden_and_put_back_whatever_their_order(
+    by, model, deepl
+):
+    one = deepl_translator() if by == "deepl" else model_translator(str(model))
+    text, kept = one.hide(SAID)
     assert kept == ["1,032.5", "{name}", "<b>", "35%", "(A)", "[END]", "$x_1$"]
-    assert restored(text, kept, marks) == SAID
-    turned = " ".join(reversed([m[0] for m in marks.find.finditer(text)]))
-    assert restored(turned, kept, marks).split() == kept[::-1]
-    for spoilt in (marks.find.sub("", text, count=1), text + turned, text.replace("3", "9")):
-        with pytest.raises(Lost):
-            restored(spoilt, kept, marks)
-
-
-def test_a_number_may_come_and_none_may_go():
-    check_kept("two of 35", "35 중 2")
-    with pytest.raises(Lost):
-        check_kept("35 of 35", "35")
+    assert one.restore(text, kept) == SAID
+    turned = " ".join(reversed([m[0] for m in one.find.finditer(text)]))
+    assert one.restore(turned, kept).split() == kept[::-1]
+    for spoilt in (one.find.sub("", text, count=1), text + turned, text.replace("3", "9")):
+        with pytest.raises(TranslationError):
+            one.restore(spoilt, kept)
 
 
 def test_the_draw_is_that_of_the_seed_and_of_the_rows_in_whatever_order(source, tmp_path):
@@ -180,7 +176,7 @@ def test_a_local_model_translates_and_rows_whose_numbers_it_loses_are_counted(
     told = translate(str(source), 12, str(model), tmp_path / "run", 0)
     rows, failed = (lines(tmp_path / "run" / f"{n}.jsonl") for n in ("rows", "failed"))
     assert len(rows) == 4
-    assert Counter(row["fault"] for row in failed) == {
+    assert Counter(row["error"] for row in failed) == {
         "a number or placeholder was lost or doubled": 8
     }
     assert "4 rows, 8 failed" in told
@@ -195,7 +191,7 @@ def test_a_local_model_translates_and_rows_whose_numbers_it_loses_are_counted(
 def test_without_key_or_model_one_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.delenv("DEEPL_AUTH_KEY", raising=False)
     with pytest.raises(UserError, match=r"deepl is not installed|DEEPL_AUTH_KEY is not set"):
-        translator("deepl")
+        deepl_translator()
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="no translation model could be loaded"):
-        translator(str(tmp_path))
+        model_translator(str(tmp_path))

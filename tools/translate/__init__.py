@@ -1,1 +1,0 @@
-"""Translate rows of CoT-Collection into Korean, as KoCoT_2000 was made."""
