@@ -12,12 +12,23 @@ from typing import Any
 
 import yaml
 
-from solution.core import UserError, atomic_directory, atomic_write, log
+from solution.core import (
+    PROJECT,
+    UserError,
+    atomic_directory,
+    atomic_write,
+    log,
+    resolve_path,
+)
+from solution.exam import load_prompt, read_exam
 from solution.finetune.peft_model import CONFIG, WEIGHTS
 from solution.models import ModelReference, hub_reachable, load
+from solution.scoring import evaluate
 
 CONVERTER = "convert_hf_to_gguf.py"
 GGUF_TYPES = ("f16", "bf16", "q8_0")
+# Questions by which a merged model is compared with the quantised one that was tuned.
+SAMPLE = 64
 PUSHED = ["*.safetensors", "*.json", "README.md", "*.jinja"]
 
 
@@ -47,7 +58,34 @@ def merge(run: Path, out: Path, base: str | None = None) -> str:
         model.to(torch.float16).save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
         shutil.copy(adapter / "README.md", folder)
-    return f"{out}: {reference.model} with {adapter} merged, float16"
+    done = f"{out}: {reference.model} with {adapter} merged, float16"
+    tuned = ModelReference.model_validate(recipe["model"] | {"adapter": str(adapter)})
+    if reference.adapter and (tuned.quantization != "none" or reference.model != tuned.model):
+        del loaded, model
+        done += f"\n{_changed_answers(tuned, out, recipe)}"
+    return done
+
+
+def _changed_answers(tuned: ModelReference, merged: Path, recipe: dict[str, Any]) -> str:
+    """Say how many answers differ from those of the quantised model that was tuned."""
+    test = resolve_path(str(recipe.get("data", {}).get("test", "")))
+    exam = test if test.is_file() else PROJECT / "data" / "embedded" / "test.csv"
+    questions = read_exam(exam).questions[:SAMPLE]
+    prompt = load_prompt(recipe.get("prompt", "contest"))
+    both = [
+        [one.answer for one in evaluate(load(reference), questions, prompt, label=label)[0]]
+        for label, reference in (
+            ("as tuned", tuned),
+            ("merged", ModelReference(model=str(merged), max_length=tuned.max_length)),
+        )
+    ]
+    changed = sum(one != other for one, other in zip(*both, strict=True))
+    return (
+        f"It was tuned on {tuned.quantization if tuned.quantization != 'none' else 'other'} "
+        f"weights: {changed} of {len(questions)} answers to {exam.name} are others than as "
+        "tuned. The run's own scores need its own weights: ./run.sh predict --adapter "
+        f"{tuned.adapter}"
+    )
 
 
 def gguf(model: Path, out: Path, kind: str, llama_cpp: Path | None) -> str:

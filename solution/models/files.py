@@ -28,7 +28,7 @@ PATTERNS: dict[Part, tuple[str, ...]] = {
 }
 # Other forms of the same weights, which some repositories hold too.
 IGNORED = ["*/*", "consolidated*", "*.fp16.safetensors"]
-VOCABULARY = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken")
+VOCABULARY = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken", "tokenization*.py")
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 TEMPLATE = "chat_template.jinja"
 INDEX = "model.safetensors.index.json"

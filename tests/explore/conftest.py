@@ -81,6 +81,7 @@ def dying_model(folder: Path, code: str) -> None:
     (folder / "config.json").write_text(json.dumps(settings))
     (folder / "dying.py").write_text(f"{code}\n")
     (folder / "model.safetensors").write_bytes(b"")
+    (folder / "tokenizer.json").write_text("{}")
 
 
 class World:

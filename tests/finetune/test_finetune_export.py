@@ -54,6 +54,27 @@ def test_the_merged_model_answers_as_base_and_adapter_do(run, tmp_path, embedded
         merge(run, merged)
 
 
+def test_merging_quantised_weights_says_how_many_answers_change(
+    run, tmp_path, embedded
+):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["recipe"]["model"]["quantization"] = "4bit"
+    config["recipe"]["prompt"] = "embedded"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    said = merge(run, tmp_path / "merged")
+    questions = read_exam(embedded / "test.csv").questions[:64]
+    tuned = config["recipe"]["model"] | {"adapter": str(run / "adapter")}
+    both = [
+        [one.answer for one in evaluate(load(reference), questions, load_prompt("embedded"))[0]]
+        for reference in (
+            ModelReference.model_validate(tuned),
+            ModelReference(model=str(tmp_path / "merged")),
+        )
+    ]
+    changed = sum(one != other for one, other in zip(*both, strict=True))
+    assert f"tuned on 4bit weights: {changed} of 64 answers to test.csv are others" in said
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="not a finished fine-tuning"):
         merge(tmp_path, tmp_path / "out")
