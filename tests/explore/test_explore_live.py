@@ -112,7 +112,7 @@ def test_ctrl_c_prints_how_to_resume_and_the_same_command_does(world, tmp_path):
     while not list(out.glob("a/config.yaml")):
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=300)
+    _, told = process.communicate(timeout=3000)
     if process.returncode == 0:
         pytest.skip("it was finished before the signal came")
     assert process.returncode == 130

@@ -48,7 +48,7 @@ def swept(world, ray_cluster, tmp_path_factory):
     try:
         before = wait_for_one(out, process)
         cluster.remove_node(lost, allow_graceful=False)
-        world.sweep_said = process.communicate(timeout=400)
+        world.sweep_said = process.communicate(timeout=3000)
         assert process.returncode == 0, world.sweep_said[1]
     finally:
         process.kill()

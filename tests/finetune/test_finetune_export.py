@@ -54,9 +54,7 @@ def test_the_merged_model_answers_as_base_and_adapter_do(run, tmp_path, embedded
         merge(run, merged)
 
 
-def test_merging_quantised_weights_says_how_many_answers_change(
-    run, tmp_path, embedded
-):
+def test_merging_quantised_weights_says_how_many_answers_change(run, tmp_path, embedded):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["recipe"]["model"]["quantization"] = "4bit"
     config["recipe"]["prompt"] = "embedded"

@@ -16,7 +16,7 @@ def folded(tiny_world, tmp_path_factory):
     world = tiny_world.copy(tmp_path_factory.mktemp("folds") / "world")
     more = ["--folds", "2", "--set", "train.epochs=1", "--set", "train.eval_steps=50"]
     process = world.start(*more)
-    out, err = process.communicate(timeout=500)
+    out, err = process.communicate(timeout=3000)
     assert process.returncode == 0, err
     world.out = out
     world.place = world.folder / "runs" / "finetune" / "tiny-2-folds"

@@ -146,7 +146,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nobody_had_killed_it(
     while not process.stderr.readline().startswith("Before tuning"):
         assert process.poll() is None
     process.kill()
-    process.communicate(timeout=60)  # its scoring process ends too, or the pipes stayed open
+    process.communicate(timeout=600)  # its scoring process ends too, or the pipes stayed open
     process = world.start()
     while len(world.checkpoints) == 0 and process.poll() is None:
         time.sleep(0.005)
