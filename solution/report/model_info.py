@@ -31,6 +31,8 @@ def model_info(run: RunResult) -> dict[str, Any]:
         or _count_parameters(folder)
         or listed.get("parameters"),
         "speed": metrics.get("questions_per_second"),
+        "label_mass": metrics.get("label_mass")
+        or metrics.get("scoring", {}).get("test", {}).get("label_mass"),
         "memory": metrics.get("peak_memory_gib") or training.get("peak_memory_gib"),
         "licence": run.row.get("licence") or _card_licence(folder) or listed.get("licence"),
         "published": _published(run.row),

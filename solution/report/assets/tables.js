@@ -25,7 +25,7 @@ const tables = (() => {
       ...board.subjects.slice(0, 8).map((s) => number(`subject ${s}`, 4, (m) => m.by_subject?.[s]?.[0] ?? m[`accuracy_${s}`], cut(s, 16))),
       number("macro_f1"),
       { name: "p_best", label: t("p_best"), value: pBest, cell: (m) => pBest(m) === undefined ? "" : pValue(pBest(m)) },
-      number("ece", 3), number("speed", 1), number("memory", 2),
+      number("ece", 3), number("label_mass", 3), number("speed", 1), number("memory", 2),
       { name: "parameters", label: t("parameters"), value: (m) => m.parameters, cell: (m) => short(m.parameters) },
       { name: "published", label: t("published"), value: (m) => m.published?.[0], cell: (m) => m.published?.map((v) => fixed(v)).join(" / ") },
       { name: "licence", label: t("licence"), text: true, value: (m) => m.licence, cell: (m) => user(cut(m.licence ?? "", 30)) },
