@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,10 @@ class Job(BaseModel):
 def without_answers(questions: Sequence[Question]) -> tuple[Question, ...]:
     """Return the questions as a candidate sees them: no answers, no metadata."""
     return tuple(replace(q, answer=None, subject="", source="") for q in questions)
+
+
+def display_path(path: Path) -> str:
+    """Return the path as the user would type it."""
+    with suppress(ValueError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)

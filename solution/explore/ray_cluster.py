@@ -21,6 +21,7 @@ from solution.explore.run_candidates import (
     result_of,
     run_job,
 )
+from solution.explore.workers import Workers
 from solution.models import ModelReference, scoring_bytes
 
 RETRIES = 3
@@ -131,7 +132,8 @@ def _detect_gpu() -> int:
 def _run(text: str, folder: str) -> str:
     """On the cluster: score one candidate in a worker process, as without Ray."""
     os.chdir(folder)
-    return run_job(Job.model_validate_json(text))
+    with Workers() as workers:
+        return run_job(Job.model_validate_json(text), workers)
 
 
 def _reason(task: Any) -> str:

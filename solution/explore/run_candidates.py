@@ -1,25 +1,20 @@
-"""Candidates: finished runs are reused, the others are made by a worker process each."""
+"""Candidates: finished runs are reused, the others are made by worker processes."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from solution.core import Run, UserError, log, open_run
-from solution.explore.job import KEY, PREDICTIONS, Cell, ExamCell, Job
+from solution.explore.job import KEY, PREDICTIONS, Cell, ExamCell, Job, display_path
+from solution.explore.workers import Workers
 from solution.scoring import ChoiceScores, read_predictions
 
 # Entered with a job and its runs while it is being scored.
 ProgressHook = Callable[[Job, list[Run]], AbstractContextManager[None]]
-WORKER = "solution.explore.worker"
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,9 @@ def run_candidates(
     jobs: Iterable[Job], hook: ProgressHook
 ) -> Iterator[tuple[Job, CandidateResult]]:
     """Score jobs one after another in worker processes."""
-    for job in jobs:
-        yield job, result_of(job, run_job(job, hook))
+    with Workers() as workers:
+        for job in jobs:
+            yield job, result_of(job, run_job(job, workers, hook))
 
 
 def open_runs(job: Job) -> list[Run]:
@@ -59,7 +55,7 @@ def open_runs(job: Job) -> list[Run]:
     return [open_run(cell.path, model_inputs | cell.inputs()) for cell in job.cells]
 
 
-def run_job(job: Job, hook: ProgressHook = lambda *_: nullcontext()) -> str:
+def run_job(job: Job, workers: Workers, hook: ProgressHook = lambda *_: nullcontext()) -> str:
     """Make the runs of a job that are not finished; return why that failed, or ''."""
     try:
         runs = open_runs(job)
@@ -71,7 +67,7 @@ def run_job(job: Job, hook: ProgressHook = lambda *_: nullcontext()) -> str:
     rows = [len(cell.questions) for cell in job.cells if isinstance(cell, ExamCell)]
     log(f"{job.name}: scoring " + (f"{sum(rows)} questions" if rows else f"{len(runs)} tasks"))
     with hook(job, runs):
-        reason = run_worker(job)
+        reason = workers.run(job)
     for run in runs:
         with suppress(OSError):  # not empty where an attempt left something to resume from
             run.work.rmdir()
@@ -109,67 +105,10 @@ def _read(cell: Cell) -> CellResult:
         key = None if isinstance(cell, ExamCell) else read_json(KEY)
         result = CellResult(scored, read_json("metrics.json"), key)
     except (UserError, OSError, ValueError) as error:
-        raise UserError(f"{error}: delete {_shown(cell.path)} and rerun") from error
+        raise UserError(f"{error}: delete {display_path(cell.path)} and rerun") from error
     ids = [one.id for one in scored]
     if isinstance(cell, ExamCell) and ids != [question.id for question in cell.questions]:
-        raise UserError(f"{_shown(cell.path)}: not the exam's questions; delete it and rerun")
-    return result
-
-
-def run_worker(job: Job) -> str:
-    """Run one worker to its end, or kill it where we are interrupted; return why it failed."""
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    worker = subprocess.Popen(
-        [sys.executable, "-m", WORKER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-    )
-    assert worker.stdin is not None and worker.stdout is not None
-    try:
-        with suppress(BrokenPipeError):
-            worker.stdin.write(job.model_dump_json() + "\n")
-            worker.stdin.flush()
-        # stdin stays open: its end tells the worker that this process is gone
-        output = worker.stdout.read()
-        return _reason(job, worker.wait(), output)
-    finally:
-        worker.kill()
-        worker.wait()
-        with suppress(BrokenPipeError):
-            worker.stdin.close()
-        worker.stdout.close()
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment, with the project importable from any directory."""
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    pythonpath = os.pathsep.join(path for path in paths if path)
-    # Libraries show no bars: progress goes to a file.
-    return {**os.environ, "PYTHONPATH": pythonpath, "TQDM_DISABLE": "1"}
-
-
-def _reason(job: Job, status: int, output: str) -> str:
-    if status == 0:
-        return ""
-    log = f"log: {_shown(job.failed_log)}" if job.log.exists() else "see the lines above"
-    lines = output.strip().splitlines()
-    if status == 2 and lines:
-        return str(json.loads(lines[-1])["reason"])
-    if status == -signal.SIGKILL:
-        return (
-            "killed by the OS, probably out of memory: use a smaller model, "
-            f"`quantization: 4bit` or a machine with more memory ({log})"
+        raise UserError(
+            f"{display_path(cell.path)}: not the exam's questions; delete it and rerun"
         )
-    if status < 0:
-        name = signal.Signals(-status).name
-        return f"crashed ({name}): retry; if it persists, run ./run.sh doctor ({log})"
-    return f"ended with status {status} ({log})"
-
-
-def _shown(path: Path) -> str:
-    """The path as the user would type it."""
-    with suppress(ValueError):
-        return str(path.resolve().relative_to(Path.cwd()))
-    return str(path)
+    return result

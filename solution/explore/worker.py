@@ -1,7 +1,7 @@
-"""Scores one candidate: `python -m solution.explore.worker`, with the job as JSON on stdin.
+"""Scores candidates: `python -m solution.explore.worker`, with jobs as lines of JSON on stdin.
 
-A process per candidate returns all its memory, and its crash ends nothing else. Exit status 0:
-every cell's run is finished; 2: the last line of stdout is the reason, as JSON.
+A process per candidate returns all its memory, and its crash ends nothing else. Its exit status
+is 0 where every cell's run is finished, and 2 where a reason is given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 from solution.core import Run, UserError, open_run, write_json
@@ -42,24 +44,65 @@ Options = dict[str, Any]
 Scored = tuple[list[ChoiceScores], dict[str, Any]]
 
 
-def main() -> int:
-    """Do the job on stdin; print the reason on stdout where it fails."""
+def main() -> None:
+    """Run the jobs on stdin, a line each; print status and reason of each on stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     results, sys.stdout = sys.stdout, sys.stderr  # libraries may print: not on this pipe
-    job = Job.model_validate_json(sys.stdin.readline())
+    _preload()
+    # not `for line in stdin`: it would read ahead, and a job's process reads there too
+    while line := sys.stdin.readline():
+        status, reason = _in_a_fork(line)
+        print(json.dumps({"status": status, "reason": reason}), file=results, flush=True)
+
+
+def _preload() -> None:
+    """Import what every candidate needs (6 s) before the first fork.
+
+    Not where there is an NVIDIA card: a library may ask CUDA for its devices while it is
+    imported, and CUDA can't be used in a fork after that.
+    """
+    if not any(Path("/dev").glob("nvidia*")):
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+        from transformers.models.qwen2 import modeling_qwen2  # noqa: F401
+
+
+def _in_a_fork(line: str) -> tuple[int, str]:
+    """Do one job in a forked process; return its exit status (-signal where killed), reason."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        # OpenBLAS' threads are idle here, and it renews them in a fork itself
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        status = 1
+        try:
+            status = _work(line, writer)
+        except Exception:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        reason = stream.read()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), reason
+
+
+def _work(line: str, writer: int) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = Job.model_validate_json(line)
     with job.log.open("a", encoding="utf-8") as stream:
         # A worker of a lost node may still be running when its job starts elsewhere.
         fcntl.flock(stream, fcntl.LOCK_EX)
         faulthandler.enable(stream)
         reason = attempt(job, stream)
-    if reason:
-        print(json.dumps({"reason": reason}), file=results, flush=True)
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        pipe.write(reason)
     return 2 if reason else 0
 
 
 def _end_with_parent() -> None:
-    """End when stdin closes: the parent is gone, and nobody waits for the result."""
+    """End when stdin closes: the command is gone, and nobody waits for the result."""
     os.read(0, 1)  # not sys.stdin, whose lock would still be held as the interpreter ends
     os._exit(1)
 
@@ -158,4 +201,4 @@ def _produced_by(job: Job, run: Run) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -66,11 +66,11 @@ def train(name, changes, folder, monkeypatch):
 def ranked(tuned, prompt, some, folder, monkeypatch):
     """`explore`'s leaderboard of what was tuned, by what it makes of it: a row a name."""
 
-    def here(job):  # avoids one process per candidate
+    def here(_, job):  # avoids a process
         with job.log.open("a", encoding="utf-8") as stream:
             return worker.attempt(job, stream)
 
-    monkeypatch.setattr(run_candidates, "run_worker", here)
+    monkeypatch.setattr(run_candidates.Workers, "run", here)
     write_exam(folder / "exam.csv", some)
     model = tuned.model_dump(exclude_none=True) | {"max_length": 512}
     suite = {
