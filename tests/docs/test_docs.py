@@ -21,6 +21,7 @@ NOT_RUN = {
     r"--suite (kobest|openllm|seed|FILE)|DEEPL|nllb": "needs the network",
     r"finetune --recipe (qwen|kgoat|RECIPE|cot-)|launch |torchrun": "needs a GPU",
     r"--ray|^ray |ssh |pip install": "needs Ray and a cluster (tests/explore)",
+    r"docker ": "needs a container engine",
     r"--recipe tiny/": "tests/finetune run all miniatures",
     r"run\.sh ask": "serves a page until it is stopped (tests/ask)",
     r"kowiki-latest": "needs a dump (tests/kowiki)",

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 # About what a sweep of the embedded study takes; a stop comes at any moment of it.
-SECONDS = 25.0
+SECONDS = 14.0
 
 
 def start(out: Path) -> subprocess.Popen:
