@@ -27,6 +27,7 @@ from solution.cli.options import (
     TopK,
     names,
 )
+from solution.cli.runs import register as register_runs
 from solution.cli.submit import app as submit_app
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.add_typer(kowiki_app, name="kowiki")
 app.add_typer(export_app, name="export")
 app.add_typer(submit_app, name="submit")
+register_runs(app)
 
 
 @app.command()
