@@ -23,7 +23,6 @@ NOT_RUN = {
     r"--ray|^ray |ssh |pip install": "needs Ray and a cluster (tests/explore)",
     r"docker ": "needs a container engine",
     r"--recipe tiny/": "tests/finetune run all miniatures",
-    r"run\.sh compare": "needs two runs of one exam (tests/report)",
     r"run\.sh ask": "serves a page until it is stopped (tests/ask)",
     r"kowiki-latest": "needs a dump (tests/kowiki)",
     r"export |other\.csv|study\.html|-5-folds|--folds": "stands for the reader's own runs",
