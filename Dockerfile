@@ -8,7 +8,7 @@ ARG STACK=cpu
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
-ENV EXAMQA_STACK=${STACK} EXAMQA_VENV=/opt/exam-qa EXAMQA_PYTHON=/usr/local/bin/python3
+ENV EXAMQA_STACK=${STACK} EXAMQA_VENV=/opt/exam-qa EXAMQA_PYTHON=/usr/local/bin/python3 HF_HOME=/models
 WORKDIR /app
 # The packages change less often than the code: a layer of their own.
 COPY run.sh ./

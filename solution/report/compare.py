@@ -12,16 +12,16 @@ from typing import Any
 
 from solution.core import UserError, aligned, atomic_write
 from solution.exam import near_duplicate_groups
-from solution.explore import format_accuracy, mcnemar
+from solution.explore import format_accuracy
 from solution.report.runs import (
     CONFIG,
-    DEFAULT_ROOTS,
     PREDICTIONS,
     SUPERSEDED,
     RunResult,
+    find_runs,
     read_run,
 )
-from solution.report.significance import paired_difference
+from solution.report.significance import compare_paired
 
 MEBI = 2**20
 INTERRUPTED = "interrupted: the same command resumes it; can be removed"
@@ -63,7 +63,7 @@ def _state(folder: Path) -> tuple[str, str, str]:
     return run.kind, share, remark
 
 
-def find_run(name: str) -> RunResult:
+def named_run(name: str) -> RunResult:
     """Read a run by its folder, or by the end of one below runs/: `tiny-l`, `embedded/tiny-l`.
 
     Raises UserError listing the runs where none or several match.
@@ -71,14 +71,11 @@ def find_run(name: str) -> RunResult:
     own = Path(name)
     if (own / PREDICTIONS).is_file():
         return read_run(own)
-    inside = [path.parent for root in DEFAULT_ROOTS for path in sorted(root.rglob(PREDICTIONS))]
-    runs = [run for run in inside if not SUPERSEDED.search(run.name)]
-    runs = [run for run in runs if not any(part.startswith(".") for part in run.parts)]
-    wanted = tuple(part for part in own.parts if part != "/")
-    matches = [run for run in runs if run.parts[-len(wanted) :] == wanted] if wanted else []
+    runs = find_runs(())
+    matches = [run for run in runs if run.parts[-len(own.parts) :] == own.parts]
     if len(matches) == 1:
         return read_run(matches[0])
-    shown = "\n".join(f"  {run}" for run in matches or runs) or "  none yet: ./run.sh explore"
+    shown = "\n".join(f"  {run}" for run in matches or runs)
     why = "several runs match" if matches else "no such run"
     raise UserError(f"{name}: {why}. Give one of these folders:\n{shown}")
 
@@ -90,7 +87,7 @@ def compare_runs(first: str, second: str, csv_file: Path | None = None) -> str:
     clustered by passage. `csv_file` gets a row for each question. Raises UserError where the
     runs answered different questions, or the answers are unknown.
     """
-    one, other = find_run(first), find_run(second)
+    one, other = named_run(first), named_run(second)
     if [_content(q) for q in one.questions] != [_content(q) for q in other.questions]:
         raise UserError(
             f"{one.folder} and {other.folder} answered different questions. Compare two runs "
@@ -127,7 +124,7 @@ def list_errors(name: str, csv_file: Path | None = None, limit: int = 20) -> str
 
     `csv_file` gets all of them with their texts. Raises UserError where answers are unknown.
     """
-    run = find_run(name)
+    run = named_run(name)
     _require_key(run)
     wrong = [row for row, right in enumerate(run.correct) if not right]
     wrong.sort(key=lambda row: (-run.scored[row].margin, run.questions[row].id))
@@ -168,13 +165,13 @@ def _part(
     name: str, rows: Sequence[int], one: RunResult, other: RunResult, groups: Sequence[int]
 ) -> list[str]:
     first, second = ([run.correct[row] for row in rows] for run in (one, other))
-    gain, low, high = paired_difference(first, second, [groups[row] for row in rows])
+    found = compare_paired(first, second, [groups[row] for row in rows])
     gained = sum(a and not b for a, b in zip(first, second, strict=True))
     lost = sum(b and not a for a, b in zip(first, second, strict=True))
     shares = [format_accuracy(sum(right) / len(rows)) for right in (first, second)]
-    interval = f"{low:+.3f} to {high:+.3f}"
-    counts = [str(gained), str(lost), f"{mcnemar(first, second):.3f}"]
-    return [name, str(len(rows)), *shares, f"{gain:+.4f}", interval, *counts]
+    interval = f"{found['low']:+.3f} to {found['high']:+.3f}"
+    counts = [str(gained), str(lost), f"{found['p']:.3f}"]
+    return [name, str(len(rows)), *shares, f"{found['gain']:+.4f}", interval, *counts]
 
 
 def _pair(one: RunResult, other: RunResult, row: int) -> dict[str, Any]:

@@ -76,16 +76,17 @@ def effects(
         a, b = runs[after].correct, runs[before].correct
         rows = [
             {"subject": subject}
-            | _compare([a[i] for i in own], [b[i] for i in own], [groups[i] for i in own])
+            | compare_paired([a[i] for i in own], [b[i] for i in own], [groups[i] for i in own])
             for subject, own in parts.items()
         ]
         found.append({"kind": kind, "of": after, "versus": before, "parts": rows})
     return found
 
 
-def _compare(
+def compare_paired(
     after: Sequence[bool], before: Sequence[bool], groups: Sequence[int]
 ) -> dict[str, float]:
+    """Return `paired_difference` as gain, low and high, McNemar's p and the number n."""
     gain, low, high = paired_difference(after, before, groups)
     return {
         "gain": gain,

@@ -14,7 +14,7 @@ from solution.report.runs import read_run
 
 @pytest.fixture
 def runs(bench, monkeypatch):
-    """Two candidates and a tuned run on the same questions, in runs/ of the current folder."""
+    """Two candidates on the same questions, in runs/ of the current folder."""
     bench.root = bench.root / "runs"
     bench.suite = bench.root / "explore" / "made"
     questions = questions_of(60)

@@ -22,11 +22,9 @@ SHORTER = {
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The project as a clone would be, its environment being the one of these tests."""
-    for name in ("run.sh", "requirements", "solution", "pyproject.toml"):
+    for name in ("requirements", "solution", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "data" / "embedded", tmp_path / "data" / "embedded")
-    # run.sh finds its folder by resolving links: here it is the real one
-    (tmp_path / "run.sh").unlink()
     (tmp_path / "run.sh").write_text(
         f'#!/usr/bin/env bash\nexec "{sys.executable}" -m solution "$@"\n', encoding="utf-8"
     )
